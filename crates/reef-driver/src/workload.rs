@@ -39,6 +39,8 @@ pub struct SecretFile {
     /// A plain file name.
     pub name: String,
     pub value: String,
+    /// Taken away once the agent is ready, put back while it is not: the agent's tools shall not find it lying about.
+    pub start_only: bool,
 }
 
 impl fmt::Debug for SecretFile {
