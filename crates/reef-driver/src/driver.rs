@@ -177,6 +177,12 @@ pub trait Driver: Send + Sync {
     /// A TCP connection to a port on the instance's loopback.
     async fn dial(&self, id: InstanceId, port: u16) -> Result<BoxIo, DriverError>;
 
+    /// The same connection as [`Driver::dial`] opens, as a bare socket that can be handed to another process. `None` when
+    /// this driver's connections are not sockets; whoever hands them over must then copy the bytes.
+    async fn dial_socket(&self, _id: InstanceId, _port: u16) -> Result<Option<OwnedFd>, DriverError> {
+        Ok(None)
+    }
+
     /// A listening TCP socket on the instance's loopback, at one of the workload's `doors`. May be asked for again and
     /// again (after a restart of the hub); it is the same socket.
     async fn door(&self, id: InstanceId, port: u16) -> Result<OwnedFd, DriverError>;
