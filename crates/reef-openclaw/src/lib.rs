@@ -1,1 +1,7 @@
+//! Everything that is known about OpenClaw: which versions exist and how they are installed, how an instance is configured,
+//! and how its gateway is spoken to.
+//!
+//! No other crate knows the word. This one touches no driver, no database and no HTTP server.
 
+pub mod render;
+pub mod version;
