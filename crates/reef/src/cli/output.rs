@@ -12,15 +12,12 @@ use serde_json::Value;
 
 use super::failure::Failure;
 
-/// How a document is printed.
+/// How a document is printed: as a table for people, which may change, or as the hub sent it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people; not for programs, it may change
     #[default]
     Table,
-    /// The hub's document
     Json,
-    /// The hub's document
     Yaml,
 }
 

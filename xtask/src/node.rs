@@ -1,0 +1,89 @@
+//! Finds a Node that can build the page: the machine's own, or one that Reef itself installed.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{command, test};
+
+/// The oldest Node that the page's tools run on, as major and minor version.
+const NODE_OLDEST: (u32, u32) = (20, 19);
+
+/// A folder with `node` and `npm`.
+#[derive(Debug)]
+pub(crate) struct Node {
+    bin: PathBuf,
+}
+
+impl Node {
+    /// # Errors
+    /// When no Node is found, or only ones that are too old; the text says which.
+    pub(crate) fn find(root: &Path) -> Result<Self> {
+        let mut refused = Vec::new();
+        for bin in candidates(root) {
+            match version(&bin.join("node")) {
+                Ok(version) if version >= NODE_OLDEST => return Ok(Self { bin }),
+                Ok((major, minor)) => refused.push(format!("{} is only {major}.{minor}", bin.display())),
+                Err(error) => refused.push(format!("{error:#}")),
+            }
+        }
+        let (major, minor) = NODE_OLDEST;
+        let refused = if refused.is_empty() { String::new() } else { format!(" ({})", refused.join("; ")) };
+        bail!(
+            "no Node {major}.{minor} or newer with npm is on this machine{refused}; \
+             `reef agent install` puts one into Reef's own version store, which is looked at as well"
+        )
+    }
+
+    /// An npm command in a folder.
+    pub(crate) fn npm(&self, folder: &Path) -> Command {
+        let mut path = vec![self.bin.clone()];
+        path.extend(env::var_os("PATH").iter().flat_map(env::split_paths));
+        let mut command = Command::new(self.bin.join("npm"));
+        command.current_dir(folder).env("PATH", env::join_paths(path).expect("the parts come from a PATH")).args([
+            "--no-audit",
+            "--no-fund",
+            "--no-update-notifier",
+        ]);
+        command
+    }
+
+    /// Installs exactly what the lock file of a folder says, unless that was done already.
+    pub(crate) fn install(&self, folder: &Path) -> Result<()> {
+        let lock = fs::read(folder.join("package-lock.json"))
+            .with_context(|| format!("{} has no package-lock.json", folder.display()))?;
+        let stamp = folder.join("node_modules/.installed-lock.json");
+        if fs::read(&stamp).is_ok_and(|installed| installed == lock) {
+            return Ok(());
+        }
+        command::run(self.npm(folder).args(["ci", "--ignore-scripts"]))?;
+        fs::write(&stamp, lock).with_context(|| format!("cannot write {}", stamp.display()))
+    }
+}
+
+/// Folders with a `node` and an `npm`: from the PATH, from the tests' versions, from the version store of `reef up`.
+fn candidates(root: &Path) -> Vec<PathBuf> {
+    let on_path = command::which("node").and_then(|node| node.parent().map(Path::to_owned));
+    let data_dir =
+        env::var_os("REEF_DATA_DIR").map(PathBuf::from).or_else(|| env::home_dir().map(|home| home.join(".reef")));
+    let stores = [Some(test::versions_dir(root)), data_dir.map(|dir| dir.join("node/versions"))];
+    let installed = stores.into_iter().flatten().filter_map(|store| fs::read_dir(store.join("node")).ok()).flatten();
+    on_path
+        .into_iter()
+        .chain(installed.flatten().map(|version| version.path().join("bin")))
+        .filter(|bin| bin.join("node").is_file() && bin.join("npm").exists())
+        .collect()
+}
+
+fn version(node: &Path) -> Result<(u32, u32)> {
+    let text = command::output(Command::new(node).arg("--version"))?;
+    let mut numbers = text.trim().trim_start_matches('v').split('.').map(str::parse);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => Ok((major, minor)),
+        _ => bail!("{} says it is `{}`", node.display(), text.trim()),
+    }
+}
