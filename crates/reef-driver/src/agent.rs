@@ -87,6 +87,11 @@ pub trait AgentKind: Send + Sync {
     /// A fresh credential from the system's random source.
     fn new_credential(&self) -> AgentCredential;
 
+    /// The token by which the gateway itself can be used, for owners who ask for it; none when this kind has no such thing.
+    fn gateway_token(&self, _credential: &AgentCredential) -> Option<SecretString> {
+        None
+    }
+
     /// The gateway port on the instance's loopback.
     fn gateway_port(&self) -> u16;
 

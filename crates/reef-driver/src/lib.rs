@@ -7,6 +7,8 @@ pub mod agent;
 pub mod dial;
 pub mod driver;
 pub mod error;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 pub mod version;
 pub mod workload;
 
