@@ -1,0 +1,487 @@
+//! A driver without a machine: instances are entries of a map, their programs are acted out by tasks, their connections
+//! are real loopback sockets.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque, btree_map::Entry},
+    fmt,
+    net::{SocketAddr, TcpListener},
+    os::fd::OwnedFd,
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use parking_lot::Mutex;
+use reef_types::{Enforcement, InstanceId};
+use tokio::{
+    net::TcpStream,
+    sync::broadcast::{self, error::RecvError},
+    task::JoinSet,
+    time::Duration,
+};
+
+use super::{Program, fake_program};
+use crate::{
+    BoxIo, Capabilities, DataPolicy, Destroyed, Driver, DriverError, DriverEvent, Exit, Fingerprint, LogLine, LogQuery,
+    LogStream, Observed, ProcessState, Reason, SecretFile, Usage, Workload, WorkloadFile,
+};
+
+const EVENTS_MAX: usize = 256;
+const LOG_LINES_MAX: usize = 1000;
+const FIRST_PID: u32 = 1000;
+
+/// The verbs that can be made to fail and that are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verb {
+    Fingerprint,
+    Prepare,
+    Start,
+    PutSecrets,
+    Observe,
+    Stop,
+    Destroy,
+    Inventory,
+    Dial,
+    Door,
+}
+
+/// A bad day. Each is in force until it is taken back or used up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The verb answers with this and does nothing.
+    Refuse { verb: Verb, error: DriverError },
+    /// The verb never answers.
+    Hang { verb: Verb },
+    /// The driver is not usable on this host.
+    Unusable { message: String },
+    /// Programs end as soon as they are started.
+    ExitAtOnce { exit: Exit },
+    /// Programs run, but nothing inside answers.
+    NeverReady,
+}
+
+/// A verb that was called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    pub verb: Verb,
+    pub id: Option<InstanceId>,
+}
+
+/// The fake. Clones and [`FakeDriver::recreated`] share one world, as two runs of a real driver share one machine.
+#[derive(Clone)]
+pub struct FakeDriver {
+    pub(super) world: Arc<World>,
+    kind: &'static str,
+}
+
+impl fmt::Debug for FakeDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FakeDriver").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+pub(super) struct World {
+    pub(super) state: Mutex<State>,
+    events: broadcast::Sender<DriverEvent>,
+    lines: broadcast::Sender<(InstanceId, LogLine)>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) instances: BTreeMap<InstanceId, Instance>,
+    /// Files of instances that were destroyed with `Keep`.
+    kept: BTreeMap<InstanceId, BTreeMap<String, String>>,
+    /// With how often each is still to happen; none means always.
+    failures: Vec<(Failure, Option<u32>)>,
+    calls: Vec<Call>,
+    routes: HashMap<(Option<InstanceId>, u16), SocketAddr>,
+    started: u32,
+}
+
+pub(super) struct Instance {
+    generation: u64,
+    pub(super) process: ProcessState,
+    program: Program,
+    files: BTreeMap<String, String>,
+    pub(super) secrets: Vec<SecretFile>,
+    doors: BTreeMap<u16, TcpListener>,
+    lines: VecDeque<LogLine>,
+    /// What the program does; ends with it.
+    acts: JoinSet<()>,
+}
+
+impl Default for FakeDriver {
+    fn default() -> Self {
+        Self::new("fake")
+    }
+}
+
+impl FakeDriver {
+    /// A driver of this name with an empty world.
+    pub fn new(kind: &'static str) -> Self {
+        let world = World {
+            state: Mutex::default(),
+            events: broadcast::channel(EVENTS_MAX).0,
+            lines: broadcast::channel(LOG_LINES_MAX).0,
+        };
+        Self { world: Arc::new(world), kind }
+    }
+
+    /// Another driver over the same world: what a restart of the node makes.
+    pub fn recreated(&self) -> Self {
+        self.clone()
+    }
+
+    /// From now on this goes wrong.
+    pub fn fail(&self, failure: Failure) {
+        self.world.state.lock().failures.push((failure, None));
+    }
+
+    /// The next `times` times this goes wrong.
+    pub fn fail_times(&self, failure: Failure, times: u32) {
+        self.world.state.lock().failures.push((failure, Some(times)));
+    }
+
+    /// Nothing goes wrong any more.
+    pub fn heal(&self) {
+        self.world.state.lock().failures.clear();
+    }
+
+    /// Dialling `port` of one instance, or of any without its own route, connects to `to`.
+    pub fn route(&self, id: Option<InstanceId>, port: u16, to: SocketAddr) {
+        self.world.state.lock().routes.insert((id, port), to);
+    }
+
+    /// The program of an instance ends by itself.
+    pub fn end(&self, id: InstanceId, exit: Exit) {
+        self.world.end(id, exit);
+    }
+
+    /// An instance writes a line to standard output.
+    pub fn print(&self, id: InstanceId, text: &str) {
+        self.world.print(id, text);
+    }
+
+    /// An event that no change belongs to.
+    pub fn send_event(&self, event: DriverEvent) {
+        self.world.send(event);
+    }
+
+    /// All calls since the beginning, oldest first.
+    pub fn calls(&self) -> Vec<Call> {
+        self.world.state.lock().calls.clone()
+    }
+
+    /// Content of an instance's file, kept ones included.
+    pub fn file(&self, id: InstanceId, path: &str) -> Option<String> {
+        let state = self.world.state.lock();
+        let files = state.instances.get(&id).map(|instance| &instance.files).or_else(|| state.kept.get(&id))?;
+        files.get(path).cloned()
+    }
+
+    /// The secret files that an instance has now.
+    pub fn secrets(&self, id: InstanceId) -> Vec<SecretFile> {
+        self.world.state.lock().instances.get(&id).map(|instance| instance.secrets.clone()).unwrap_or_default()
+    }
+
+    async fn enter(&self, verb: Verb, id: Option<InstanceId>) -> Result<(), DriverError> {
+        self.world.state.lock().calls.push(Call { verb, id });
+        let failure = self.world.take(|failure| match failure {
+            Failure::Refuse { verb: v, .. } | Failure::Hang { verb: v } => *v == verb,
+            _ => false,
+        });
+        match failure {
+            Some(Failure::Refuse { error, .. }) => Err(error),
+            Some(Failure::Hang { .. }) => std::future::pending().await,
+            _ => Ok(()),
+        }
+    }
+}
+
+impl World {
+    /// A failure that is in force and wanted; uses it up once.
+    fn take(&self, wanted: impl Fn(&Failure) -> bool) -> Option<Failure> {
+        let mut state = self.state.lock();
+        let at = state.failures.iter().position(|(failure, _)| wanted(failure))?;
+        match &mut state.failures[at].1 {
+            Some(1) => return Some(state.failures.remove(at).0),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        Some(state.failures[at].0.clone())
+    }
+
+    fn send(&self, event: DriverEvent) {
+        // Nobody has to listen.
+        let _ = self.events.send(event);
+    }
+
+    pub(super) fn end(&self, id: InstanceId, exit: Exit) {
+        {
+            let mut state = self.state.lock();
+            let Some(instance) = state.instances.get_mut(&id) else { return };
+            if !matches!(instance.process, ProcessState::Running { .. }) {
+                return;
+            }
+            instance.process = ProcessState::Exited { exit };
+            instance.acts.abort_all();
+        }
+        self.send(DriverEvent::Changed { id });
+    }
+
+    pub(super) fn print(&self, id: InstanceId, text: &str) {
+        // A fixed time: nothing that the fake promises depends on it.
+        let line =
+            LogLine { at: "2026-01-01T00:00:00Z".to_owned(), stream: "stdout".to_owned(), text: text.to_owned() };
+        let mut state = self.state.lock();
+        let Some(instance) = state.instances.get_mut(&id) else { return };
+        if instance.lines.len() == LOG_LINES_MAX {
+            instance.lines.pop_front();
+        }
+        instance.lines.push_back(line.clone());
+        // Under the lock, so that a follower sees each line once: in the tail or here.
+        let _ = self.lines.send((id, line));
+    }
+
+    pub(super) fn listens(&self, id: InstanceId, port: u16, at: SocketAddr) {
+        self.state.lock().routes.insert((Some(id), port), at);
+    }
+
+    pub(super) fn door_address(&self, id: InstanceId, port: u16) -> Option<SocketAddr> {
+        self.state.lock().instances.get(&id)?.doors.get(&port)?.local_addr().ok()
+    }
+}
+
+fn unknown(id: InstanceId) -> DriverError {
+    DriverError::new(Reason::NotFound, format!("there is no instance {id}"))
+}
+
+fn write_files(files: &mut BTreeMap<String, String>, wanted: &[WorkloadFile]) {
+    for file in wanted {
+        if file.overwrite || !files.contains_key(&file.path) {
+            files.insert(file.path.clone(), file.content.clone());
+        }
+    }
+}
+
+fn observed(id: InstanceId, instance: &Instance) -> Observed {
+    let running = matches!(instance.process, ProcessState::Running { .. });
+    Observed {
+        id,
+        generation: instance.generation,
+        process: instance.process.clone(),
+        enforced: limits(),
+        usage: running.then_some(Usage { memory_bytes: 1 << 20, cpu_usec: 1, pids: 1 }),
+    }
+}
+
+fn limits() -> Vec<Enforcement> {
+    let limit = |limit: &str| Enforcement { limit: limit.to_owned(), enforced: true, reason: "fake".to_owned() };
+    vec![limit("memory"), limit("network")]
+}
+
+#[async_trait]
+impl Driver for FakeDriver {
+    fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    async fn fingerprint(&self) -> Result<Fingerprint, DriverError> {
+        self.enter(Verb::Fingerprint, None).await?;
+        let broken = self.world.take(|failure| matches!(failure, Failure::Unusable { .. }));
+        let message = match &broken {
+            Some(Failure::Unusable { message }) => message.clone(),
+            _ => "ready".to_owned(),
+        };
+        let capabilities = Capabilities { limits: limits(), doors: true };
+        Ok(Fingerprint { driver: self.kind.to_owned(), usable: broken.is_none(), message, capabilities })
+    }
+
+    async fn prepare(&self, workload: &Workload) -> Result<(), DriverError> {
+        self.enter(Verb::Prepare, Some(workload.id)).await?;
+        let mut guard = self.world.state.lock();
+        let state = &mut *guard;
+        if let Some(instance) = state.instances.get_mut(&workload.id) {
+            write_files(&mut instance.files, &workload.files);
+            return Ok(());
+        }
+        let mut files = state.kept.remove(&workload.id).unwrap_or_default();
+        write_files(&mut files, &workload.files);
+        let instance = Instance {
+            generation: 0,
+            process: ProcessState::Absent,
+            program: Program::Idle,
+            files,
+            secrets: Vec::new(),
+            doors: BTreeMap::new(),
+            lines: VecDeque::new(),
+            acts: JoinSet::new(),
+        };
+        state.instances.insert(workload.id, instance);
+        Ok(())
+    }
+
+    async fn start(&self, workload: &Workload) -> Result<Observed, DriverError> {
+        let id = workload.id;
+        self.enter(Verb::Start, Some(id)).await?;
+        let seen = {
+            let mut guard = self.world.state.lock();
+            let state = &mut *guard;
+            let instance = state.instances.get_mut(&id).ok_or_else(|| unknown(id))?;
+            if matches!(instance.process, ProcessState::Running { .. }) {
+                return Ok(observed(id, instance));
+            }
+            for &port in &workload.doors {
+                if let Entry::Vacant(door) = instance.doors.entry(port) {
+                    let listener = TcpListener::bind("127.0.0.1:0");
+                    door.insert(listener.map_err(|err| DriverError::io("cannot open a door", &err))?);
+                }
+            }
+            state.started += 1;
+            instance.process = ProcessState::Running { pid: FIRST_PID + state.started };
+            instance.generation = workload.generation;
+            instance.secrets.clone_from(&workload.secrets);
+            instance.program = Program::from_fake_argv(&workload.argv);
+            instance.acts = JoinSet::new();
+            let act = fake_program::act(Arc::downgrade(&self.world), id, instance.program.clone());
+            instance.acts.spawn(act);
+            observed(id, instance)
+        };
+        self.world.send(DriverEvent::Changed { id });
+        if let Some(Failure::ExitAtOnce { exit }) = self.world.take(|f| matches!(f, Failure::ExitAtOnce { .. })) {
+            self.world.end(id, exit);
+        }
+        Ok(seen)
+    }
+
+    async fn put_secrets(&self, id: InstanceId, secrets: &[SecretFile]) -> Result<(), DriverError> {
+        self.enter(Verb::PutSecrets, Some(id)).await?;
+        let mut state = self.world.state.lock();
+        let instance = state.instances.get_mut(&id).ok_or_else(|| unknown(id))?;
+        instance.secrets = secrets.to_vec();
+        Ok(())
+    }
+
+    async fn observe(&self, id: InstanceId) -> Result<Observed, DriverError> {
+        self.enter(Verb::Observe, Some(id)).await?;
+        let state = self.world.state.lock();
+        state.instances.get(&id).map(|instance| observed(id, instance)).ok_or_else(|| unknown(id))
+    }
+
+    async fn stop(&self, id: InstanceId, grace_ms: u64) -> Result<(), DriverError> {
+        self.enter(Verb::Stop, Some(id)).await?;
+        let program = {
+            let state = self.world.state.lock();
+            let instance = state.instances.get(&id).ok_or_else(|| unknown(id))?;
+            match instance.process {
+                ProcessState::Running { .. } => instance.program.clone(),
+                ProcessState::Absent | ProcessState::Exited { .. } => return Ok(()),
+            }
+        };
+        let mut exit = Exit { code: Some(0), signal: None, out_of_memory: false, setup_error: None };
+        if program == Program::Stubborn {
+            tokio::time::sleep(Duration::from_millis(grace_ms)).await;
+            exit = Exit { code: None, signal: Some(9), ..exit };
+        }
+        self.world.end(id, exit);
+        Ok(())
+    }
+
+    async fn destroy(&self, id: InstanceId, data: DataPolicy) -> Result<Destroyed, DriverError> {
+        self.enter(Verb::Destroy, Some(id)).await?;
+        let mut destroyed = Destroyed::default();
+        {
+            let mut guard = self.world.state.lock();
+            let state = &mut *guard;
+            if let Some(instance) = state.instances.remove(&id) {
+                destroyed.removed.push("instance".to_owned());
+                state.kept.insert(id, instance.files);
+            } else if !state.kept.contains_key(&id) {
+                return Err(unknown(id));
+            }
+            match data {
+                DataPolicy::Keep => destroyed.kept.push("files".to_owned()),
+                DataPolicy::Delete => {
+                    state.kept.remove(&id);
+                    destroyed.removed.push("files".to_owned());
+                }
+            }
+            state.routes.retain(|(owner, _), _| *owner != Some(id));
+        }
+        self.world.send(DriverEvent::Changed { id });
+        Ok(destroyed)
+    }
+
+    async fn inventory(&self) -> Result<Vec<Observed>, DriverError> {
+        self.enter(Verb::Inventory, None).await?;
+        let state = self.world.state.lock();
+        Ok(state.instances.iter().map(|(id, instance)| observed(*id, instance)).collect())
+    }
+
+    fn events(&self) -> BoxStream<'static, DriverEvent> {
+        stream::unfold(self.world.events.subscribe(), |mut events| async move {
+            match events.recv().await {
+                Ok(event) => Some((event, events)),
+                Err(RecvError::Lagged(_)) => Some((DriverEvent::Resync, events)),
+                Err(RecvError::Closed) => std::future::pending().await,
+            }
+        })
+        .boxed()
+    }
+
+    fn logs(&self, id: InstanceId, query: LogQuery) -> LogStream {
+        let state = self.world.state.lock();
+        let Some(instance) = state.instances.get(&id) else {
+            return stream::iter([Err(unknown(id))]).boxed();
+        };
+        let skip = instance.lines.len().saturating_sub(query.tail);
+        let tail: Vec<_> = instance.lines.iter().skip(skip).cloned().map(Ok).collect();
+        let tail = stream::iter(tail);
+        if !query.follow {
+            return tail.boxed();
+        }
+        let new = stream::unfold(self.world.lines.subscribe(), move |mut lines| async move {
+            loop {
+                match lines.recv().await {
+                    Ok((from, line)) if from == id => return Some((Ok(line), lines)),
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return None,
+                }
+            }
+        });
+        tail.chain(new).boxed()
+    }
+
+    async fn dial(&self, id: InstanceId, port: u16) -> Result<BoxIo, DriverError> {
+        self.enter(Verb::Dial, Some(id)).await?;
+        let silent = || DriverError::new(Reason::Unavailable, format!("nothing listens at port {port} of {id}"));
+        if self.world.take(|failure| *failure == Failure::NeverReady).is_some() {
+            return Err(silent());
+        }
+        let to = {
+            let state = self.world.state.lock();
+            match state.instances.get(&id).map(|instance| &instance.process) {
+                Some(ProcessState::Running { .. }) => {}
+                _ => return Err(DriverError::new(Reason::NotFound, format!("instance {id} does not run"))),
+            }
+            let route = state.routes.get(&(Some(id), port)).or_else(|| state.routes.get(&(None, port)));
+            *route.ok_or_else(silent)?
+        };
+        let stream = TcpStream::connect(to).await.map_err(|_| silent())?;
+        Ok(Box::new(stream))
+    }
+
+    async fn door(&self, id: InstanceId, port: u16) -> Result<OwnedFd, DriverError> {
+        self.enter(Verb::Door, Some(id)).await?;
+        let state = self.world.state.lock();
+        let instance = state.instances.get(&id).ok_or_else(|| unknown(id))?;
+        let door = instance
+            .doors
+            .get(&port)
+            .ok_or_else(|| DriverError::new(Reason::NotFound, format!("instance {id} has no door at port {port}")))?;
+        door.try_clone().map(OwnedFd::from).map_err(|err| DriverError::io("cannot hand a door over", &err))
+    }
+}
