@@ -23,7 +23,36 @@ fn table() {
         }
         table += "\n";
     }
-    insta::assert_snapshot!(table);
+    insta::assert_snapshot!(table, @r"
+    action               session local all read chat none
+    instance.list            yes   yes yes  yes  yes    -
+    instance.read            yes   yes yes  yes  yes    -
+    instance.create          yes   yes yes    -    -    -
+    instance.start           yes   yes yes    -    -    -
+    instance.stop            yes   yes yes    -    -    -
+    instance.restart         yes   yes yes    -    -    -
+    instance.delete          yes   yes yes    -    -    -
+    instance.token           yes   yes yes    -    -    -
+    instance.chat.read       yes   yes yes  yes  yes    -
+    instance.chat            yes   yes yes    -  yes    -
+    instance.proxy           yes   yes yes    -    -    -
+    instance.connect         yes   yes yes    -    -    -
+    instance.logs            yes   yes yes  yes    -    -
+    credential.list          yes   yes yes  yes    -    -
+    agent.read               yes   yes yes  yes    -    -
+    agent.install            yes   yes yes    -    -    -
+    agent.remove             yes   yes yes    -    -    -
+    job.read                 yes   yes yes  yes  yes    -
+    job.cancel               yes   yes yes    -    -    -
+    provider.read            yes   yes yes  yes    -    -
+    provider.write           yes   yes yes    -    -    -
+    token.read               yes   yes yes  yes    -    -
+    token.write              yes   yes yes    -    -    -
+    session.read             yes   yes yes  yes  yes    -
+    audit.read               yes   yes yes  yes    -    -
+    system.read              yes   yes yes  yes    -    -
+    events.read              yes   yes yes  yes  yes    -
+    ");
 }
 
 #[test]
