@@ -1,0 +1,91 @@
+// One way to listen to the hub: an EventSource that comes back by itself, notices a dead connection, and rests while
+// nobody looks (a browser allows six connections to one address, shared by all tabs).
+
+/** Without any event for this long the connection counts as dead; the hub pings every 15 s. */
+const SILENCE_MS_MAX = 45_000
+const RETRY_MS_MIN = 500
+const RETRY_MS_MAX = 15_000
+/** A tab hidden for longer than this gives its connection back. */
+const HIDDEN_GRACE_MS = 60_000
+
+export type StreamState = 'connecting' | 'live' | 'lost'
+
+export interface StreamOptions {
+  url: string
+  /** Handlers by event name; each gets the parsed JSON. */
+  on: Record<string, (data: unknown) => void>
+  onState: (state: StreamState) => void
+}
+
+/** How long to wait before try number `attempt` (from 0), in milliseconds: doubling, with up to a quarter of jitter. */
+export function retryDelayMs(attempt: number, random = Math.random()): number {
+  const delay = Math.min(RETRY_MS_MIN * 2 ** attempt, RETRY_MS_MAX)
+  return delay * (1 - random / 4)
+}
+
+/** Opens the stream; the returned function ends it for good. */
+export function openStream({ url, on, onState }: StreamOptions): () => void {
+  let source: EventSource | null = null
+  let attempt = 0
+  let ended = false
+  let retryTimer: number | undefined
+  let silenceTimer: number | undefined
+  let hiddenTimer: number | undefined
+
+  const close = () => {
+    window.clearTimeout(retryTimer)
+    window.clearTimeout(silenceTimer)
+    source?.close()
+    source = null
+  }
+  const retry = () => {
+    close()
+    // The first failure is often a short blip: say so only when a second try failed too.
+    onState(attempt === 0 ? 'connecting' : 'lost')
+    retryTimer = window.setTimeout(connect, retryDelayMs(attempt))
+    attempt += 1
+  }
+  const heard = () => {
+    window.clearTimeout(silenceTimer)
+    silenceTimer = window.setTimeout(retry, SILENCE_MS_MAX)
+  }
+  const connect = () => {
+    close()
+    if (ended) return
+    const opened = new EventSource(url)
+    source = opened
+    heard()
+    opened.addEventListener('open', () => {
+      attempt = 0
+      heard()
+      onState('live')
+    })
+    opened.addEventListener('error', retry)
+    opened.addEventListener('ping', heard)
+    for (const [name, handler] of Object.entries(on)) {
+      opened.addEventListener(name, (event) => {
+        heard()
+        handler(JSON.parse((event as MessageEvent<string>).data))
+      })
+    }
+  }
+  const onVisibility = () => {
+    window.clearTimeout(hiddenTimer)
+    if (document.hidden) hiddenTimer = window.setTimeout(close, HIDDEN_GRACE_MS)
+    else if (!source) {
+      attempt = 0
+      connect()
+    }
+  }
+
+  document.addEventListener('visibilitychange', onVisibility)
+  window.addEventListener('online', onVisibility)
+  connect()
+  return () => {
+    ended = true
+    close()
+    window.clearTimeout(hiddenTimer)
+    document.removeEventListener('visibilitychange', onVisibility)
+    window.removeEventListener('online', onVisibility)
+  }
+}
