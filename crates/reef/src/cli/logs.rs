@@ -105,11 +105,11 @@ impl Seen {
             if at < from.as_str() {
                 return false;
             }
-            if at == from {
-                if let Some(index) = self.repeated.iter().position(|earlier| earlier == line) {
-                    self.repeated.swap_remove(index);
-                    return false;
-                }
+            if at == from
+                && let Some(index) = self.repeated.iter().position(|earlier| earlier == line)
+            {
+                self.repeated.swap_remove(index);
+                return false;
             }
         }
         if self.at.as_deref() != Some(at) {
