@@ -3,5 +3,13 @@
 //!
 //! No other crate knows the word. This one touches no driver, no database and no HTTP server.
 
+mod chat;
+pub mod credential;
+mod gateway;
+mod handshake;
+mod kind;
+pub mod link;
 pub mod render;
 pub mod version;
+
+pub use kind::OpenClaw;

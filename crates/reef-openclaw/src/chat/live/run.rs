@@ -1,0 +1,319 @@
+//! One turn: its phase, the words that are still growing, and the rows that replaced them.
+
+use super::*;
+
+/// Tool calls of one turn that may be open at once; more than any agent makes.
+const CALLS_MAX: usize = 64;
+
+/// Where a turn is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Only known by a row.
+    Unknown,
+    Queued,
+    Preparing,
+    Thinking,
+    Answering,
+    Retrying,
+    Done,
+    Failed,
+    Aborted,
+}
+
+impl Phase {
+    fn as_str(self) -> &'static str {
+        match self {
+            Phase::Unknown | Phase::Queued => "queued",
+            Phase::Preparing => "preparing",
+            Phase::Thinking => "thinking",
+            Phase::Answering => "answering",
+            Phase::Retrying => "retrying",
+            Phase::Done => "done",
+            Phase::Failed => "failed",
+            Phase::Aborted => "aborted",
+        }
+    }
+
+    fn is_settled(self) -> bool {
+        matches!(self, Phase::Done | Phase::Failed | Phase::Aborted)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Run {
+    id: String,
+    pub(super) session: String,
+    phase: Phase,
+    message: Option<String>,
+    /// Transcript ids of the assistant's messages so far, in order.
+    rows: Vec<String>,
+    /// For each attempt of the agent, how many messages came before it; see [`Run::on_words`].
+    attempts: HashMap<String, usize>,
+    /// Items that no row has replaced yet.
+    live: Vec<ChatItem>,
+    /// Tool calls whose results are not in the transcript yet, as they were before any output.
+    calls: Vec<ChatItem>,
+    /// The words of the whole turn, when they come from `chat` events alone.
+    chat_text: String,
+    has_agent_words: bool,
+    /// When the agent said that it is done.
+    ended: Option<Instant>,
+    settled: Option<Instant>,
+    /// When `Reload` goes out at the latest.
+    reload_due: Option<Instant>,
+    pub(super) touched: Instant,
+}
+
+impl Run {
+    pub(super) fn new(id: &str, session: &str, now: Instant) -> Self {
+        Self {
+            id: id.to_owned(),
+            session: session.to_owned(),
+            phase: Phase::Unknown,
+            message: None,
+            rows: Vec::new(),
+            attempts: HashMap::new(),
+            live: Vec::new(),
+            calls: Vec::new(),
+            chat_text: String::new(),
+            has_agent_words: false,
+            ended: None,
+            settled: None,
+            reload_due: None,
+            touched: now,
+        }
+    }
+
+    pub(super) fn is_new(&self) -> bool {
+        self.phase == Phase::Unknown
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.phase.is_settled()
+    }
+
+    /// Whether the turn is known to go on.
+    pub(super) fn is_active(&self) -> bool {
+        !self.is_new() && !self.is_settled()
+    }
+
+    pub(super) fn is_forgotten(&self, now: Instant) -> bool {
+        self.reload_due.is_none() && self.settled.is_some_and(|at| now >= at + SETTLED_KEEP)
+    }
+
+    pub(super) fn live_items(&self) -> &[ChatItem] {
+        &self.live
+    }
+
+    /// How the turn ended, by what the session says of its last one.
+    pub(super) fn outcome(&self, info: &SessionInfo) -> Phase {
+        match info.status.as_deref() {
+            _ if info.last_run_id.as_deref() != Some(self.id.as_str()) => Phase::Done,
+            Some("failed" | "timeout") => Phase::Failed,
+            Some("killed") => Phase::Aborted,
+            _ => Phase::Done,
+        }
+    }
+
+    pub(super) fn enter(&mut self, phase: Phase, message: Option<String>) -> Vec<ChatEvent> {
+        if (self.phase, &self.message) == (phase, &message) {
+            return Vec::new();
+        }
+        (self.phase, self.message) = (phase, message.clone());
+        let run = ChatRun { id: self.id.clone(), phase: phase.as_str().to_owned(), message };
+        vec![self.change(ChatChange::Run(run))]
+    }
+
+    /// Ends the turn. `expects_row` says that the transcript will have something that no row has shown yet.
+    pub(super) fn settle(
+        &mut self,
+        phase: Phase,
+        message: Option<String>,
+        expects_row: bool,
+        now: Instant,
+    ) -> Vec<ChatEvent> {
+        let mut events = self.enter(phase, message);
+        self.settled = Some(now);
+        let row_is_here = phase == Phase::Done && !self.rows.is_empty() && !self.has_open_words();
+        self.live.clear();
+        if expects_row && !row_is_here {
+            self.reload_due = Some(now + ROW_WAIT);
+        } else {
+            events.push(self.change(ChatChange::Reload));
+        }
+        events
+    }
+
+    pub(super) fn on_tick(&mut self, now: Instant) -> Vec<ChatEvent> {
+        if self.reload_due.is_some_and(|due| now >= due) {
+            self.reload_due = None;
+            return vec![self.change(ChatChange::Reload)];
+        }
+        match self.ended {
+            Some(ended) if !self.is_settled() && now >= ended + END_WAIT => self.settle(Phase::Done, None, false, now),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A piece of the assistant's current message. `itemId` is `<attempt>:<n>`, counting messages from 1 in each attempt;
+    /// a retry is a new attempt, and what the earlier ones left in the transcript comes before it.
+    pub(super) fn on_words(&mut self, data: &Value) -> Vec<ChatEvent> {
+        let Some(said) = data["text"].as_str() else { return Vec::new() };
+        self.has_agent_words = true;
+        let next = self.rows.len() + 1;
+        let ordinal = match data["itemId"].as_str().and_then(|id| id.rsplit_once(':')) {
+            Some((attempt, number)) => {
+                let number = number.parse().unwrap_or(next);
+                let before = *self.attempts.entry(attempt.to_owned()).or_insert(next.saturating_sub(number));
+                before + number
+            }
+            None => next,
+        };
+        if ordinal < next {
+            // Late: the row is here already and knows better.
+            return Vec::new();
+        }
+        self.show_words(ordinal, said.to_owned())
+    }
+
+    /// The same from `chat`, for turns that no agent's words come from. All messages of the turn are joined there.
+    pub(super) fn on_chat_text(&mut self, all: Option<String>, delta: Option<String>, replace: bool) -> Vec<ChatEvent> {
+        match (all, delta) {
+            (Some(all), _) => self.chat_text = all,
+            (None, Some(delta)) if replace => self.chat_text = delta,
+            (None, Some(delta)) => self.chat_text.push_str(&delta),
+            (None, None) => return Vec::new(),
+        }
+        if self.has_agent_words || !self.rows.is_empty() {
+            return Vec::new();
+        }
+        self.show_words(1, self.chat_text.clone())
+    }
+
+    pub(super) fn on_thinking(&mut self, data: &Value) -> Vec<ChatEvent> {
+        let Some(thought) = data["text"].as_str().map(str::trim).filter(|text| !text.is_empty()) else {
+            return Vec::new();
+        };
+        let id = rows::thinking_id(&rows::assistant_id(&self.id, self.rows.len() + 1));
+        let mut events = self.enter(Phase::Thinking, None);
+        events.push(self.show(id, ChatRole::Thinking, thought.to_owned(), None, true));
+        events
+    }
+
+    pub(super) fn on_tool(&mut self, data: &Value) -> Vec<ChatEvent> {
+        let Some(id) = data["toolCallId"].as_str().map(rows::tool_id) else { return Vec::new() };
+        let known = self.calls.iter().find(|call| call.id == id);
+        let about = match (data.get("args"), known) {
+            (Some(args), _) => text::arguments(args),
+            (None, Some(call)) => call.text.clone(),
+            (None, None) => String::new(),
+        };
+        let is_result = data["phase"] == "result";
+        let output = if is_result { &data["result"]["content"] } else { &data["partialResult"]["content"] };
+        let words = text::tool(&about, &text::of_content(output));
+        let name = data["name"].as_str().map(str::to_owned);
+        let mut events = self.enter(Phase::Answering, None);
+        events.push(self.show(id, ChatRole::Tool, words, name, !is_result));
+        if data["phase"] == "start" {
+            let call = self.live.last().cloned();
+            call.into_iter().for_each(|call| self.remember_call(call));
+        }
+        events
+    }
+
+    pub(super) fn on_lifecycle(&mut self, data: &Value, now: Instant) {
+        let is_end = matches!(data["phase"].as_str(), Some("end" | "error")) && data["executionSettled"] == true;
+        match data["phase"].as_str() {
+            _ if is_end => self.ended = Some(now),
+            Some("start") => self.ended = None,
+            _ => {}
+        }
+    }
+
+    /// A row of the transcript: its items replace the growing ones.
+    pub(super) fn on_row(&mut self, row: &Row) -> Vec<ChatEvent> {
+        let ordinal = row.is_countable().then(|| rows::ordinal(&mut self.rows, row.id()));
+        // The call goes in, so that its result is added to it.
+        let call = row.call_id().map(rows::tool_id);
+        let call = self.calls.iter().position(|known| Some(&known.id) == call.as_ref());
+        let mut items: Vec<ChatItem> = call.map(|index| self.calls.remove(index)).into_iter().collect();
+        rows::add_items(&mut items, row, ordinal, self.is_active());
+        for item in &items {
+            if item.streaming {
+                rows::put(&mut self.live, item.clone());
+                self.remember_call(item.clone());
+            } else {
+                self.live.retain(|live| live.id != item.id);
+            }
+        }
+        let mut events: Vec<ChatEvent> = items.into_iter().map(|item| self.change(ChatChange::Item(item))).collect();
+        if row.is_assistant() && self.reload_due.take().is_some() {
+            events.push(self.change(ChatChange::Reload));
+        }
+        events
+    }
+
+    /// Learns from history what happened while nobody listened.
+    pub(super) fn catch_up(&mut self, known: &[String], items: &[ChatItem], said: &str) -> Vec<ChatEvent> {
+        if known.len() > self.rows.len() {
+            self.rows = known.to_vec();
+            self.live.retain(|live| !items.iter().any(|item| item.id == live.id));
+        }
+        let rest = unsaid(said, items, &self.id);
+        let phase = if said.trim().is_empty() { Phase::Preparing } else { Phase::Answering };
+        let mut events = if self.is_new() { self.enter(phase, None) } else { Vec::new() };
+        if !rest.is_empty() && !self.has_open_words() {
+            events.extend(self.show_words(self.rows.len() + 1, rest.to_owned()));
+        }
+        events
+    }
+
+    fn remember_call(&mut self, call: ChatItem) {
+        if self.calls.len() >= CALLS_MAX {
+            self.calls.remove(0);
+        }
+        rows::put(&mut self.calls, call);
+    }
+
+    fn has_open_words(&self) -> bool {
+        self.live.iter().any(|item| item.role == ChatRole::Assistant)
+    }
+
+    fn show_words(&mut self, ordinal: usize, said: String) -> Vec<ChatEvent> {
+        let said = text::assistant(&said);
+        if said.is_empty() || text::is_silent(said) {
+            return Vec::new();
+        }
+        let (id, said) = (rows::assistant_id(&self.id, ordinal), said.to_owned());
+        let mut events = self.enter(Phase::Answering, None);
+        events.push(self.show(id, ChatRole::Assistant, said, None, true));
+        events
+    }
+
+    fn show(&mut self, id: String, role: ChatRole, text: String, tool: Option<String>, streaming: bool) -> ChatEvent {
+        let at = self.live.iter().find(|item| item.id == id).map_or_else(|| Some(Timestamp::now()), |item| item.at);
+        let item = ChatItem { id, role, text, streaming, tool, at };
+        rows::put(&mut self.live, item.clone());
+        self.change(ChatChange::Item(item))
+    }
+
+    fn change(&self, change: ChatChange) -> ChatEvent {
+        super::change(&self.session, change)
+    }
+}
+
+/// What of a turn's words no message on the page has said. The gateway joins messages with an empty line.
+fn unsaid<'a>(said: &'a str, items: &[ChatItem], run: &str) -> &'a str {
+    let mut rest = said.trim();
+    let of_run = |item: &&ChatItem| {
+        item.role == ChatRole::Assistant && item.id.strip_prefix(run).is_some_and(|rest| rest.starts_with(':'))
+    };
+    for item in items.iter().filter(of_run) {
+        match rest.strip_prefix(item.text.as_str()) {
+            Some(after) => rest = after.trim_start(),
+            // Joined differently than we think: better nothing than the same words twice.
+            None => return "",
+        }
+    }
+    rest
+}

@@ -1,0 +1,242 @@
+//! Rows of the transcript, as history and `session.message` carry them, and the items they stand for.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use reef_types::chat::{ChatItem, ChatRole};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::text;
+
+/// One row. Fields that are missing are empty: rows of plugins and of later versions differ.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Row {
+    pub(crate) role: String,
+    content: Value,
+    timestamp: Option<i64>,
+    idempotency_key: Option<String>,
+    stop_reason: Option<String>,
+    error_message: Option<String>,
+    tool_call_id: Option<String>,
+    tool_name: Option<String>,
+    #[serde(rename = "__openclaw")]
+    meta: Meta,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Meta {
+    id: String,
+    run_id: Option<String>,
+    kind: Option<String>,
+}
+
+impl Row {
+    /// None when it is not a row at all.
+    pub(crate) fn parse(value: &Value) -> Option<Self> {
+        Self::deserialize(value).ok()
+    }
+
+    /// The transcript's own name for the row.
+    pub(crate) fn id(&self) -> &str {
+        &self.meta.id
+    }
+
+    /// The run that the row belongs to. Answers that no model gave are only tied to it by their idempotency key.
+    pub(crate) fn run_id(&self) -> Option<&str> {
+        let by_key = || self.idempotency_key.as_deref()?.split(':').next();
+        self.meta.run_id.as_deref().or_else(by_key).filter(|id| !id.is_empty())
+    }
+
+    pub(crate) fn is_assistant(&self) -> bool {
+        self.role == "assistant"
+    }
+
+    /// Whether it has a place among the assistant's messages of its run.
+    pub(crate) fn is_countable(&self) -> bool {
+        self.is_assistant() && !self.meta.id.is_empty() && !self.key_ends_with(":terminal-error")
+    }
+
+    /// The tool call that the row is the result of.
+    pub(crate) fn call_id(&self) -> Option<&str> {
+        self.tool_call_id.as_deref()
+    }
+
+    fn key_ends_with(&self, suffix: &str) -> bool {
+        self.idempotency_key.as_deref().is_some_and(|key| key.ends_with(suffix))
+    }
+
+    fn at(&self) -> Option<Timestamp> {
+        Timestamp::from_millisecond(self.timestamp?).ok()
+    }
+
+    fn fallback_id(&self) -> String {
+        match self.meta.id.as_str() {
+            "" => format!("row:{}:{}", self.role, self.timestamp.unwrap_or_default()),
+            id => format!("row:{id}"),
+        }
+    }
+
+    fn item(&self, id: String, role: ChatRole, text: String) -> ChatItem {
+        ChatItem { id, role, text, streaming: false, tool: None, at: self.at() }
+    }
+}
+
+/// Id of the n-th message of the assistant in a run; counts from 1.
+pub(crate) fn assistant_id(run: &str, ordinal: usize) -> String {
+    format!("{run}:{ordinal}")
+}
+
+/// Id of what the assistant thought before its n-th message.
+pub(crate) fn thinking_id(assistant_id: &str) -> String {
+    format!("{assistant_id}:thinking")
+}
+
+/// Id of a tool call and its result.
+pub(crate) fn tool_id(call: &str) -> String {
+    format!("tool:{call}")
+}
+
+/// What a page of history comes to.
+#[derive(Debug, Default)]
+pub(crate) struct Projection {
+    pub(crate) items: Vec<ChatItem>,
+    /// Transcript ids of the assistant's messages of each run, in order.
+    pub(crate) assistant_rows: HashMap<String, Vec<String>>,
+}
+
+/// Projects a page, oldest row first. `cut` says that older rows exist, `open_run` names the run that still goes on.
+pub(crate) fn project(messages: &[Value], cut: bool, open_run: Option<&str>) -> Projection {
+    let mut out = Projection::default();
+    let rows: Vec<Row> = messages.iter().filter_map(Row::parse).collect();
+    // The first rows may be the tail of a run; its messages cannot be counted, so they get their rows' ids.
+    let cut_run = rows.first().filter(|_| cut).and_then(Row::run_id).map(str::to_owned);
+    for row in &rows {
+        let run = row.run_id().filter(|run| cut_run.as_deref() != Some(*run));
+        let ordinal = match run {
+            Some(run) if row.is_countable() => {
+                Some(ordinal(out.assistant_rows.entry(run.to_owned()).or_default(), row.id()))
+            }
+            _ => None,
+        };
+        add_items(&mut out.items, row, ordinal, open_run.is_some() && row.run_id() == open_run);
+    }
+    out
+}
+
+/// The place of a row among the assistant's messages of its run. One stored row may be shown as several.
+pub(crate) fn ordinal(rows: &mut Vec<String>, id: &str) -> usize {
+    if let Some(index) = rows.iter().position(|known| known == id) {
+        return index + 1;
+    }
+    rows.push(id.to_owned());
+    rows.len()
+}
+
+/// Adds what a row stands for. `open` marks tool calls as unfinished until their result comes.
+pub(crate) fn add_items(items: &mut Vec<ChatItem>, row: &Row, ordinal: Option<usize>, open: bool) {
+    if let Some(text) = boundary(row) {
+        put(items, row.item(row.fallback_id(), ChatRole::System, text.to_owned()));
+        return;
+    }
+    match row.role.as_str() {
+        "user" => {
+            let text = text::user(&text::of_content(&row.content));
+            let id = match &row.idempotency_key {
+                Some(key) if key.ends_with(":user") => key.clone(),
+                _ => row.fallback_id(),
+            };
+            if !text.is_empty() {
+                put(items, row.item(id, ChatRole::User, text));
+            }
+        }
+        "assistant" => add_assistant(items, row, ordinal, open),
+        "toolResult" | "tool" => add_result(items, row),
+        "system" => {
+            let text = text::of_content(&row.content).trim().to_owned();
+            if !text.is_empty() {
+                put(items, row.item(row.fallback_id(), ChatRole::System, text));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn add_assistant(items: &mut Vec<ChatItem>, row: &Row, ordinal: Option<usize>, open: bool) {
+    let id = match (row.run_id(), ordinal) {
+        (Some(run), Some(ordinal)) => assistant_id(run, ordinal),
+        _ => row.fallback_id(),
+    };
+    let parts = row.content.as_array().map(Vec::as_slice).unwrap_or_default();
+    let thinking: Vec<&str> = parts.iter().filter_map(|part| part["thinking"].as_str()).collect();
+    let thinking = thinking.join("\n\n").trim().to_owned();
+    if !thinking.is_empty() {
+        put(items, row.item(thinking_id(&id), ChatRole::Thinking, thinking));
+    }
+    let content = text::of_content(&row.content);
+    let said = text::assistant(&content);
+    if row.stop_reason.as_deref() == Some("error") {
+        let why = row.error_message.as_deref().map_or(said, str::trim);
+        if said != why && !said.is_empty() {
+            append(items, row.item(id.clone(), ChatRole::Assistant, said.to_owned()));
+        }
+        let error_id = match row.run_id() {
+            Some(run) if row.key_ends_with(":terminal-error") => format!("{run}:error"),
+            _ => format!("{id}:error"),
+        };
+        put(items, row.item(error_id, ChatRole::Error, why.to_owned()));
+    } else if !said.is_empty() && !text::is_silent(said) {
+        append(items, row.item(id, ChatRole::Assistant, said.to_owned()));
+    }
+    for call in parts.iter().filter(|part| part["type"] == "toolCall") {
+        let (Some(call_id), name) = (call["id"].as_str(), call["name"].as_str()) else { continue };
+        let item = row.item(tool_id(call_id), ChatRole::Tool, text::arguments(&call["arguments"]));
+        put(items, ChatItem { tool: name.map(str::to_owned), streaming: open, ..item });
+    }
+}
+
+fn add_result(items: &mut Vec<ChatItem>, row: &Row) {
+    let result = text::of_content(&row.content);
+    let id = row.tool_call_id.as_deref().map_or_else(|| row.fallback_id(), tool_id);
+    if let Some(call) = items.iter_mut().find(|item| item.id == id) {
+        call.text = text::tool(&call.text, &result);
+        call.streaming = false;
+    } else {
+        let item = row.item(id, ChatRole::Tool, text::tool("", &result));
+        items.push(ChatItem { tool: row.tool_name.clone(), ..item });
+    }
+}
+
+/// What a row says that only marks a place in the transcript.
+fn boundary(row: &Row) -> Option<&'static str> {
+    match row.meta.kind.as_deref()? {
+        "compaction" => Some("Earlier messages were summarised for the model."),
+        "reset" => Some("The session was started anew."),
+        _ => None,
+    }
+}
+
+/// Adds an item, or replaces the one with its id.
+pub(crate) fn put(items: &mut Vec<ChatItem>, item: ChatItem) {
+    match items.iter_mut().find(|known| known.id == item.id) {
+        Some(known) => *known = item,
+        None => items.push(item),
+    }
+}
+
+/// Adds an item, or appends to the one with its id: one stored message may be shown as several rows.
+fn append(items: &mut Vec<ChatItem>, item: ChatItem) {
+    match items.iter_mut().find(|known| known.id == item.id) {
+        Some(known) if known.text != item.text => {
+            known.text.push_str("\n\n");
+            known.text.push_str(&item.text);
+        }
+        Some(_) => {}
+        None => items.push(item),
+    }
+}
+
+#[cfg(test)]
+mod tests;
