@@ -1,6 +1,7 @@
 //! Brakes for guessing: each failure of a key (an account name, an address) makes the next try wait longer.
 //!
-//! Bounded in memory whatever is tried, and no clock of its own. Not a limit on the number of requests.
+//! A try counts as a failure from its start until it is known to be none, so that many at once gain nothing. Bounded in
+//! memory whatever is tried, and no clock of its own. Not a limit on the number of requests.
 
 use std::{
     collections::HashMap,
@@ -64,6 +65,7 @@ pub struct Blocked {
 
 #[derive(Debug, Clone, Copy)]
 struct Failures {
+    /// At least one.
     count: u32,
     last: Instant,
 }
@@ -75,31 +77,40 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// Whether all keys of a try may try now; the longest wait otherwise. To be asked before the password is looked at.
-    pub fn check(&self, keys: &[Key], now: Instant) -> Result<(), Blocked> {
-        let wait = keys.iter().filter_map(|key| self.wait_left(*key, now)).max();
-        wait.map_or(Ok(()), |retry_after| Err(Blocked { retry_after }))
+    /// Lets a try begin and counts it as failed for each of its keys, or tells the longest wait; to be asked before the
+    /// password is looked at. A refused try counts nothing.
+    pub fn begin(&mut self, keys: &[Key], now: Instant) -> Result<(), Blocked> {
+        if let Some(retry_after) = keys.iter().filter_map(|key| self.wait_left(*key, now)).max() {
+            return Err(Blocked { retry_after });
+        }
+        for key in keys {
+            self.count(*key, now);
+        }
+        Ok(())
     }
 
-    /// Counts a failed try for each key.
-    pub fn failed(&mut self, keys: &[Key], now: Instant) {
+    /// Takes back what a try that succeeded was counted for. The account starts afresh; the address keeps its other
+    /// failures, because who knows one password could else guess others' without end.
+    pub fn succeeded(&mut self, keys: &[Key]) {
         for key in keys {
-            if !self.keys.contains_key(key) && self.keys.len() >= KEYS_MAX {
-                self.make_room(now);
+            let Some(failures) = self.keys.get_mut(key) else { continue };
+            failures.count -= 1;
+            if failures.count == 0 || matches!(key, Key::Account(_)) {
+                self.keys.remove(key);
             }
-            let failures = self.keys.entry(*key).or_insert(Failures { count: 0, last: now });
-            if is_forgotten(failures, now) {
-                failures.count = 0;
-            }
-            failures.count = failures.count.saturating_add(1);
-            failures.last = now;
         }
     }
 
-    /// Forgets the failures of a key that proved itself. Not for the address of somebody who knows one password: it would
-    /// let them guess others' without end.
-    pub fn succeeded(&mut self, key: Key) {
-        self.keys.remove(&key);
+    fn count(&mut self, key: Key, now: Instant) {
+        if !self.keys.contains_key(&key) && self.keys.len() >= KEYS_MAX {
+            self.make_room(now);
+        }
+        let failures = self.keys.entry(key).or_insert(Failures { count: 0, last: now });
+        if is_forgotten(failures, now) {
+            failures.count = 0;
+        }
+        failures.count = failures.count.saturating_add(1);
+        failures.last = now;
     }
 
     fn wait_left(&self, key: Key, now: Instant) -> Option<Duration> {

@@ -47,9 +47,21 @@ pub(crate) fn remove_leftover(path: &Path) -> Result<(), StoreError> {
 
 /// Gives a finished file its name, durably: after a power cut it is there whole or not at all.
 pub(crate) fn publish(from: &Path, to: &Path, dir: &Path) -> Result<(), StoreError> {
-    File::open(from).and_then(|file| file.sync_all()).map_err(StoreError::io(from))?;
+    sync(from)?;
     fs::rename(from, to).map_err(StoreError::io(to))?;
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(StoreError::io(dir))
+    sync(dir)
+}
+
+/// As [`publish`], but never over a file that is there.
+pub(crate) fn publish_new(from: &Path, to: &Path, dir: &Path) -> Result<(), StoreError> {
+    sync(from)?;
+    fs::hard_link(from, to).map_err(StoreError::io(to))?;
+    fs::remove_file(from).map_err(StoreError::io(from))?;
+    sync(dir)
+}
+
+fn sync(path: &Path) -> Result<(), StoreError> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(StoreError::io(path))
 }
 
 fn tighten(path: &Path, mode: u32) -> Result<(), StoreError> {

@@ -92,3 +92,6 @@ impl Store {
         self.inner.main.read(query).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The vault's key file: made once, never written again, refused when it may have leaked or is not the right one.
 
-use std::{fs, fs::File, io, io::Read, io::Write, os::unix::fs::MetadataExt, path::Path};
+use std::{fs::File, io, io::Read, io::Write, os::unix::fs::MetadataExt, path::Path};
 
 use rusqlite::Connection;
 use secrecy::SecretString;
@@ -65,7 +65,6 @@ fn create(dir: &Path) -> Result<Vault, StoreError> {
     files::remove_leftover(&unfinished)?;
     let mut file = files::private_file_new(&unfinished)?;
     file.write_all(&*key).map_err(StoreError::io(&unfinished))?;
-    debug_assert!(!fs::exists(&path).unwrap_or(true), "the key is made once");
-    files::publish(&unfinished, &path, dir)?;
+    files::publish_new(&unfinished, &path, dir)?;
     Ok(Vault::new(&key))
 }
