@@ -9,6 +9,8 @@ mod gateway;
 mod handshake;
 mod kind;
 pub mod link;
+pub mod install;
+pub mod registry;
 pub mod render;
 pub mod version;
 
