@@ -6,6 +6,9 @@ import {
   createRouter,
   lazyRouteComponent,
   redirect,
+  useRouter,
+  type ErrorComponentProps,
+  type RouterHistory,
 } from '@tanstack/react-router'
 import { instancesQuery, sessionQuery, setupQuery } from './api/hub'
 import { Shell } from './components/Shell'
@@ -95,17 +98,23 @@ const routeTree = root.addChildren([
   app.addChildren([instances, instance.addChildren([chat, logs, details]), settings]),
 ])
 
-export function makeRouter(client: QueryClient) {
+export function makeRouter(client: QueryClient, history?: RouterHistory) {
   return createRouter({
     routeTree,
+    history,
     context: { client },
     defaultPreload: 'intent',
     defaultPendingComponent: Loading,
     // Query has its own cache; the router must not keep a second one.
     defaultPreloadStaleTime: 0,
-    defaultErrorComponent: ({ error, reset }) =>
-      error instanceof ApiFailure ? <Failure error={error} onRetry={reset} /> : <CrashPage error={error} />,
+    defaultErrorComponent: ErrorPage,
   })
+}
+
+function ErrorPage({ error }: ErrorComponentProps) {
+  const router = useRouter()
+  if (!(error instanceof ApiFailure)) return <CrashPage error={error} />
+  return <Failure error={error} onRetry={() => void router.invalidate()} />
 }
 
 declare module '@tanstack/react-router' {

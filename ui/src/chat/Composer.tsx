@@ -80,6 +80,8 @@ export function Composer(props: Props) {
           ref={field}
           rows={1}
           value={text}
+          // On a phone it would open the keyboard over the conversation.
+          autoFocus={window.matchMedia?.('(pointer: fine)').matches}
           aria-label={t('chat.message')}
           aria-describedby="composer-note"
           aria-invalid={tooLong}

@@ -7,7 +7,7 @@ import { Card } from '../ui/blocks'
 import { RelativeTime } from '../ui/RelativeTime'
 import { InstanceActions } from './InstanceActions'
 import { JobProgress } from './JobProgress'
-import { PhaseBadge } from './PhaseBadge'
+import { PhaseBadge, Trouble } from './PhaseBadge'
 
 const HEAD = 'px-3 py-2 text-left text-xs font-medium text-muted'
 const CELL = 'px-3 align-middle'
@@ -16,7 +16,7 @@ const CELL = 'px-3 align-middle'
 export function InstanceTable({ instances }: { instances: Instance[] }) {
   return (
     <Card className="overflow-hidden">
-      <table aria-label={t('instances.list')} className="w-full table-fixed border-collapse">
+      <table aria-label={t('instances.list')} className="w-full border-collapse md:table-fixed">
         <thead className="border-b border-line bg-sunken max-md:sr-only">
           <tr>
             <th className={`${HEAD} pl-4`}>{t('instances.colName')}</th>
@@ -44,7 +44,7 @@ function InstanceRows({ instance }: { instance: Instance }) {
   return (
     <tbody className="border-b border-line last:border-0 hover:bg-hover/40">
       <tr className="h-13 max-md:h-auto">
-        <td className={`${CELL} pl-4 max-md:pt-3`}>
+        <td className={`${CELL} pl-4 max-md:w-full max-md:max-w-0 max-md:pt-3`}>
           <Link
             to="/i/$name"
             params={{ name: instance.name }}
@@ -56,7 +56,7 @@ function InstanceRows({ instance }: { instance: Instance }) {
             <span className="block truncate text-xs text-muted">{instance.displayName}</span>
           )}
         </td>
-        <td className={`${CELL} max-md:w-24 max-md:pt-3 max-md:text-right`}>
+        <td className={`${CELL} max-md:pr-4 max-md:pt-3 max-md:text-right`}>
           <PhaseBadge instance={instance} />
         </td>
         <td
@@ -83,7 +83,7 @@ function InstanceRows({ instance }: { instance: Instance }) {
             {job ? (
               <JobProgress job={job} name={instance.name} />
             ) : (
-              <p className="text-xs break-words text-bad">{trouble}</p>
+              <Trouble phase={instance.phase} text={trouble} />
             )}
           </td>
         </tr>

@@ -27,21 +27,27 @@ export function JobProgress({
           <span className="truncate">{text}</span>
           <span className="shrink-0 tabular-nums">{countOf(job)}</span>
         </div>
-        <ProgressBar label={t('job.progress', { name })} value={done} max={total} />
+        {/* Each step counts its own units: a new bar, not one that runs backwards. */}
+        <ProgressBar key={step} label={t('job.progress', { name })} value={done} max={total} />
       </div>
       {cancellable && <CancelJob job={job} />}
     </div>
   )
 }
 
-export function CancelJob({ job, label = t('job.cancel') }: { job: Job; label?: string }) {
+export function CancelJob({ job, label }: { job: Job; label?: string }) {
   const cancel = useMutation({
     mutationFn: () => cancelJob(job.id),
     onError: (error) => toast.failure(t('error.title'), error),
   })
   return (
-    <Button size="small" refusal={jobCan.cancel(job)} busy={cancel.isPending} onClick={() => cancel.mutate()}>
-      {label}
+    <Button
+      size={label ? 'normal' : 'small'}
+      refusal={jobCan.cancel(job)}
+      busy={cancel.isPending}
+      onClick={() => cancel.mutate()}
+    >
+      {label ?? t('job.cancel')}
     </Button>
   )
 }

@@ -32,3 +32,8 @@ export function PhaseBadge({ instance }: { instance: Pick<Instance, 'phase' | 'a
     </span>
   )
 }
+
+/** Why an instance is not as it should be. */
+export function Trouble({ phase, text }: { phase: Phase; text: string | null }) {
+  return <p className={`text-xs break-words ${phase === 'degraded' ? 'text-warn' : 'text-bad'}`}>{text}</p>
+}

@@ -1,6 +1,6 @@
 import { useQueryClient } from '@tanstack/react-query'
-import { Outlet } from '@tanstack/react-router'
-import { lazy, Suspense, useEffect, useMemo, useState } from 'react'
+import { Outlet, useLocation } from '@tanstack/react-router'
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from 'react'
 import { followHub } from '../api/live'
 import type { StreamState } from '../api/stream'
 import { t } from '../i18n/t'
@@ -34,6 +34,8 @@ export function Shell() {
     window.addEventListener('keydown', onKey)
     return () => window.removeEventListener('keydown', onKey)
   }, [])
+
+  useFocusOnNavigation()
 
   const state = useMemo(() => ({ stream, upgraded }), [stream, upgraded])
   const openPalette = () => setSwitching(true)
@@ -79,4 +81,17 @@ export function Shell() {
       )}
     </HubStateContext>
   )
+}
+
+/** Another page begins at its top, for keyboards and screen readers too. */
+function useFocusOnNavigation() {
+  const { pathname } = useLocation()
+  const last = useRef(pathname)
+  useEffect(() => {
+    if (last.current === pathname) return
+    last.current = pathname
+    const main = document.getElementById('main')
+    // A page may already have put the focus where it belongs.
+    if (main && !main.contains(document.activeElement)) main.focus()
+  }, [pathname])
 }

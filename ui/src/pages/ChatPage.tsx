@@ -1,4 +1,4 @@
-import { useMutation, useQuery } from '@tanstack/react-query'
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import { MessageCircle, Plus } from 'lucide-react'
 import { useEffect, useState } from 'react'
@@ -19,6 +19,8 @@ import { toast } from '../ui/toast'
 
 /** The session that every agent has. */
 export const MAIN_SESSION = 'main'
+/** The same session as agents themselves may call it. */
+const AGENT_MAIN_SESSION = 'agent:main:main'
 const SESSION_SUFFIX_CHARS = 8
 
 const route = getRouteApi('/_app/i/$name/')
@@ -79,7 +81,8 @@ function SessionBar({ session }: { session: string }) {
 function Conversation({ session }: { session: string }) {
   const { api, instance } = useInstanceScope()
   const refusal = instanceCan.chat(instance)
-  const { chat, connection, pending, send, retry, discard } = useChat(api, session, refusal === null)
+  const isReachable = instance.phase === 'running' || instance.phase === 'degraded'
+  const { chat, connection, pending, send, retry, discard } = useChat(api, session, isReachable)
   const place = `${api.id}/${session}`
   const [text, setText] = useState(() => readDraft(place))
   useEffect(() => keepDraft(place, text), [place, text])
@@ -88,22 +91,29 @@ function Conversation({ session }: { session: string }) {
     mutationFn: () => api.abort(session),
     onError: (error) => toast.failure(t('chat.stopFailed'), error),
   })
+  const busy = isBusy(chat.run)
+  const client = useQueryClient()
+  // A first message makes a session, a turn may give it a title.
+  useEffect(() => {
+    if (!busy) void client.invalidateQueries({ queryKey: api.sessions.queryKey })
+  }, [api, busy, client])
+
   const sent = chat.items.filter((item) => item.role === 'user').map((item) => item.text)
   const editAgain = (entry: Outgoing) => {
     discard(entry.key)
     setText((draft) => (draft ? `${entry.text}\n${draft}` : entry.text))
   }
-  const isEmpty = chat.items.length === 0 && pending.length === 0 && !isBusy(chat.run)
+  const isEmpty = chat.items.length === 0 && pending.length === 0 && !busy
 
   return (
     <>
-      {refusal === null && connection === 'lost' && <Banner tone="warn">{t('chat.lost')}</Banner>}
+      {isReachable && connection === 'lost' && <Banner tone="warn">{t('chat.lost')}</Banner>}
       {chat.unavailable && (
         <Banner tone="warn">{t('chat.unavailable', { message: chat.unavailable.message })}</Banner>
       )}
       {isEmpty ? (
         <div className="min-h-0 flex-1 overflow-y-auto">
-          {chat.loaded || refusal !== null || chat.unavailable ? (
+          {chat.loaded || !isReachable || chat.unavailable ? (
             <Empty
               icon={<MessageCircle size={24} aria-hidden />}
               title={t('chat.emptyTitle', { name: instance.displayName || instance.name })}
@@ -127,7 +137,7 @@ function Conversation({ session }: { session: string }) {
         onText={setText}
         sent={sent}
         refusal={refusal}
-        busy={isBusy(chat.run)}
+        busy={busy}
         onSend={send}
         onStop={() => abort.mutate()}
       />
@@ -135,9 +145,8 @@ function Conversation({ session }: { session: string }) {
   )
 }
 
-/** The agent's own key of its main session may carry a prefix (`agent:main:main`). */
 function isMain(key: string): boolean {
-  return key === MAIN_SESSION || key.endsWith(`:${MAIN_SESSION}`)
+  return key === MAIN_SESSION || key === AGENT_MAIN_SESSION
 }
 
 function sessionTitle(session: Pick<ChatSession, 'key' | 'title'>): string {

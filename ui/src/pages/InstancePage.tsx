@@ -8,7 +8,8 @@ import type { Instance } from '../api/types'
 import { InstanceActions } from '../components/InstanceActions'
 import { InstanceScopeContext } from '../components/instanceScope'
 import { JobProgress } from '../components/JobProgress'
-import { PhaseBadge } from '../components/PhaseBadge'
+import { PhaseBadge, Trouble } from '../components/PhaseBadge'
+import { useTitle } from '../lib/useTitle'
 import { t } from '../i18n/t'
 import { isSettled, troubleOf } from '../instances/can'
 import { Empty, Failure, Loading } from '../ui/blocks'
@@ -39,6 +40,7 @@ export function InstancePage() {
 }
 
 function ScopedPage({ instance }: { instance: Instance }) {
+  useTitle(instance.displayName || instance.name)
   const navigate = useNavigate()
   const api = useMemo(() => instanceApi(instance.id), [instance.id])
   const scope = useMemo(() => ({ instance, api }), [instance, api])
@@ -81,11 +83,7 @@ function ScopedPage({ instance }: { instance: Instance }) {
         </header>
         {(job || trouble) && (
           <div className="border-b border-line bg-sunken px-4 py-2 sm:px-6">
-            {job ? (
-              <JobProgress job={job} name={name} />
-            ) : (
-              <p className="text-xs break-words text-bad">{trouble}</p>
-            )}
+            {job ? <JobProgress job={job} name={name} /> : <Trouble phase={instance.phase} text={trouble} />}
           </div>
         )}
         <div className="min-h-0 flex-1">

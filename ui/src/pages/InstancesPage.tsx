@@ -4,6 +4,7 @@ import { Plus, Search, Waves } from 'lucide-react'
 import { lazy, Suspense, useState } from 'react'
 import { instancesQuery } from '../api/hub'
 import { InstanceTable } from '../components/InstanceTable'
+import { useTitle } from '../lib/useTitle'
 import { t } from '../i18n/t'
 import { searchInstances } from '../instances/can'
 import { Button } from '../ui/Button'
@@ -14,6 +15,7 @@ const CreateDialog = lazy(() => import('../components/CreateDialog'))
 const route = getRouteApi('/_app/')
 
 export function InstancesPage() {
+  useTitle(t('instances.title'))
   const { q = '' } = route.useSearch()
   const navigate = route.useNavigate()
   const list = useQuery(instancesQuery)

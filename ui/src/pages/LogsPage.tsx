@@ -41,7 +41,7 @@ export function LogsPage() {
           onChange={(event) => setFilter(event.target.value)}
           className="h-8 w-56 min-w-0 rounded-lg border border-line-strong bg-raised px-2.5 text-xs shadow-xs placeholder:text-muted"
         />
-        <span className="text-xs text-muted tabular-nums">
+        <span className="text-xs whitespace-nowrap text-muted tabular-nums">
           {t('logs.count', { count: formatCount(shown.length) })}
         </span>
         <label className="ml-auto flex cursor-pointer items-center gap-2 text-xs">

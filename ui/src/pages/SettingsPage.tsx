@@ -5,6 +5,7 @@ import { agentsQuery, sessionQuery, systemQuery } from '../api/hub'
 import { Providers } from '../components/Providers'
 import { ThemePicker } from '../components/ThemePicker'
 import { useLogOut } from '../components/useLogOut'
+import { useTitle } from '../lib/useTitle'
 import { t } from '../i18n/t'
 import { formatBytes } from '../lib/format'
 import { Button } from '../ui/Button'
@@ -13,6 +14,7 @@ import { RelativeTime } from '../ui/RelativeTime'
 import { EnforcementList } from './DetailsPage'
 
 export function SettingsPage() {
+  useTitle(t('settings.title'))
   return (
     <div className="mx-auto flex max-w-3xl flex-col gap-8 px-4 py-5 sm:px-6">
       <h1 className="text-lg font-semibold">{t('settings.title')}</h1>

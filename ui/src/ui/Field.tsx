@@ -74,7 +74,7 @@ export function ChoiceField<T extends string>(props: {
         {props.choices.map((choice) => (
           <label
             key={choice.value}
-            className="flex cursor-pointer gap-2.5 rounded-lg border border-line-strong bg-raised px-3 py-2 shadow-xs has-checked:border-accent has-checked:bg-accent-soft has-focus-visible:outline-2 has-focus-visible:outline-accent"
+            className="flex cursor-pointer items-start gap-2.5 rounded-lg border border-line-strong bg-raised px-3 py-2 shadow-xs has-checked:border-accent has-checked:bg-accent-soft has-focus-visible:outline-2 has-focus-visible:outline-accent"
           >
             <input
               type="radio"
