@@ -1,8 +1,9 @@
 //! Secrets at rest: XChaCha20-Poly1305 envelopes under a key that is a file of its own, never in the database.
 //!
 //! Each value has its own random data key, sealed by the vault's key, so that changing the vault's key will not mean
-//! reading every value. Both seals are bound to table, column, row and version: a ciphertext moved to another row, or put
-//! back over a newer one, does not open. Restoring a whole older database is outside of what this can notice.
+//! reading every value. Both seals are bound to table, column, row and version: a ciphertext that is moved to another row,
+//! or put into a row that has a newer value, does not open. Putting a whole older row or database back is not noticed: what
+//! would notice it cannot be in the database.
 
 mod key;
 

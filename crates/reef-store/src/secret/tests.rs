@@ -46,6 +46,17 @@ async fn rows_that_were_moved_do_not_open() {
 }
 
 #[tokio::test]
+async fn an_older_value_does_not_open_as_the_newer_one() {
+    let (_dir, store) = testing::store();
+    store.secret_put("a", "x", SecretString::from("old")).await.unwrap();
+    store.write(|tx| Ok(tx.execute_batch("CREATE TABLE kept AS SELECT value FROM secrets")?)).await.unwrap();
+    store.secret_put("a", "x", SecretString::from("new")).await.unwrap();
+    let put_back = "UPDATE secrets SET value = (SELECT value FROM kept)";
+    store.write(move |tx| Ok(tx.execute_batch(put_back)?)).await.unwrap();
+    assert!(matches!(store.secret_get("a", "x").await, Err(StoreError::Corrupt { .. })));
+}
+
+#[tokio::test]
 async fn no_file_holds_a_secret_in_the_clear() {
     const MARKER: &str = "marker-7f3a9c-planted";
     let (dir, store) = testing::store();
