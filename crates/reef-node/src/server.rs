@@ -9,6 +9,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use reef_driver::{Driver, TaskRunner, VersionInstaller};
@@ -20,6 +21,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{NodeError, lock::DataDirLock, peer::TrustedUids, store::Store, wire};
+
+/// How long the node waits at its start for a driver to list its instances.
+const INVENTORY_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// What a node is made of.
 pub struct NodeConfig {
@@ -167,7 +171,7 @@ impl Server {
 /// The next connection, once there is room for it. Errors of accept(2) concern one peer or pass (descriptors used up), so
 /// they are waited out.
 async fn accept(listener: &UnixListener, slots: &Arc<Semaphore>) -> (UnixStream, tokio::sync::OwnedSemaphorePermit) {
-    const RETRY_AFTER: std::time::Duration = std::time::Duration::from_millis(100);
+    const RETRY_AFTER: Duration = Duration::from_millis(100);
     let slot = Arc::clone(slots).acquire_owned().await.expect("the semaphore is never closed");
     loop {
         match listener.accept().await {
@@ -189,17 +193,24 @@ fn log_panic(ended: Result<(), tokio::task::JoinError>) {
 }
 
 impl Shared {
-    /// Drops claims on versions by instances that no longer exist. A driver that cannot tell keeps its claims.
+    /// Drops claims on versions by instances that no longer exist. A driver that cannot tell keeps its claims. Must end
+    /// before the first call is served: an instance made meanwhile would lose its claim.
     async fn forget_unused(&self) {
         for (kind, driver) in &self.drivers {
-            match driver.inventory().await {
-                Ok(found) => {
-                    let ids = found.iter().map(|observed| observed.id).collect();
-                    if let Err(err) = self.store.retain_claims(kind, ids).await {
-                        tracing::warn!(driver = kind, %err, "cannot clear old claims on versions");
-                    }
+            let found = match tokio::time::timeout(INVENTORY_TIME_MAX, driver.inventory()).await {
+                Ok(Ok(found)) => found,
+                Ok(Err(err)) => {
+                    tracing::warn!(driver = kind, %err, "cannot list instances; their versions stay claimed");
+                    continue;
                 }
-                Err(err) => tracing::warn!(driver = kind, %err, "cannot list instances; their versions stay claimed"),
+                Err(_) => {
+                    tracing::warn!(driver = kind, "instances are not listed in time; their versions stay claimed");
+                    continue;
+                }
+            };
+            let ids = found.iter().map(|observed| observed.id).collect();
+            if let Err(err) = self.store.retain_claims(kind, ids).await {
+                tracing::warn!(driver = kind, %err, "cannot clear old claims on versions");
             }
         }
     }

@@ -75,6 +75,7 @@ pub struct Call {
 pub struct FakeDriver {
     pub(super) world: Arc<World>,
     kind: &'static str,
+    hands_over: bool,
 }
 
 impl fmt::Debug for FakeDriver {
@@ -127,7 +128,13 @@ impl FakeDriver {
             events: broadcast::channel(EVENTS_MAX).0,
             lines: broadcast::channel(LOG_LINES_MAX).0,
         };
-        Self { world: Arc::new(world), kind }
+        Self { world: Arc::new(world), kind, hands_over: true }
+    }
+
+    /// Like a driver whose connections are not sockets: they can be used but not handed over.
+    #[must_use]
+    pub fn without_sockets(self) -> Self {
+        Self { hands_over: false, ..self }
     }
 
     /// Another driver over the same world: what a restart of the node makes.
@@ -185,6 +192,24 @@ impl FakeDriver {
     /// The secret files that an instance has now.
     pub fn secrets(&self, id: InstanceId) -> Vec<SecretFile> {
         self.world.state.lock().instances.get(&id).map(|instance| instance.secrets.clone()).unwrap_or_default()
+    }
+
+    async fn connect(&self, id: InstanceId, port: u16) -> Result<TcpStream, DriverError> {
+        self.enter(Verb::Dial, Some(id)).await?;
+        let silent = || DriverError::new(Reason::Unavailable, format!("nothing listens at port {port} of {id}"));
+        if self.world.take(|failure| *failure == Failure::NeverReady).is_some() {
+            return Err(silent());
+        }
+        let to = {
+            let state = self.world.state.lock();
+            match state.instances.get(&id).map(|instance| &instance.process) {
+                Some(ProcessState::Running { .. }) => {}
+                _ => return Err(DriverError::new(Reason::NotFound, format!("instance {id} does not run"))),
+            }
+            let route = state.routes.get(&(Some(id), port)).or_else(|| state.routes.get(&(None, port)));
+            *route.ok_or_else(silent)?
+        };
+        TcpStream::connect(to).await.map_err(|_| silent())
     }
 
     async fn enter(&self, verb: Verb, id: Option<InstanceId>) -> Result<(), DriverError> {
@@ -456,22 +481,15 @@ impl Driver for FakeDriver {
     }
 
     async fn dial(&self, id: InstanceId, port: u16) -> Result<BoxIo, DriverError> {
-        self.enter(Verb::Dial, Some(id)).await?;
-        let silent = || DriverError::new(Reason::Unavailable, format!("nothing listens at port {port} of {id}"));
-        if self.world.take(|failure| *failure == Failure::NeverReady).is_some() {
-            return Err(silent());
+        Ok(Box::new(self.connect(id, port).await?))
+    }
+
+    async fn dial_socket(&self, id: InstanceId, port: u16) -> Result<Option<OwnedFd>, DriverError> {
+        if !self.hands_over {
+            return Ok(None);
         }
-        let to = {
-            let state = self.world.state.lock();
-            match state.instances.get(&id).map(|instance| &instance.process) {
-                Some(ProcessState::Running { .. }) => {}
-                _ => return Err(DriverError::new(Reason::NotFound, format!("instance {id} does not run"))),
-            }
-            let route = state.routes.get(&(Some(id), port)).or_else(|| state.routes.get(&(None, port)));
-            *route.ok_or_else(silent)?
-        };
-        let stream = TcpStream::connect(to).await.map_err(|_| silent())?;
-        Ok(Box::new(stream))
+        let stream = self.connect(id, port).await?.into_std();
+        stream.map(|stream| Some(stream.into())).map_err(|err| DriverError::io("cannot hand a connection over", &err))
     }
 
     async fn door(&self, id: InstanceId, port: u16) -> Result<OwnedFd, DriverError> {

@@ -144,3 +144,44 @@ async fn closed(stream: &mut (impl tokio::io::AsyncRead + Unpin)) {
     // Whatever comes of it (end, byte or error), this conversation is over.
     let _ = stream.read_u8().await;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use reef_driver::{Task, TaskExit, TaskRunner};
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::store::Store;
+
+    struct NoTasks;
+
+    #[async_trait::async_trait]
+    impl TaskRunner for NoTasks {
+        async fn run(&self, _: Task, _: &mut (dyn FnMut(&str) + Send)) -> Result<TaskExit, DriverError> {
+            unreachable!("no task is run")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stranger_is_told_why_and_learns_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let shared = Shared {
+            drivers: std::collections::BTreeMap::new(),
+            store: Store::open(dir.path(), Vec::new(), Arc::new(NoTasks)).unwrap(),
+            streams: Arc::new(Semaphore::new(1)),
+            relays: Arc::new(Semaphore::new(1)),
+            shutdown: tokio_util::sync::CancellationToken::new(),
+        };
+        let (node, mut hub) = UnixStream::pair().unwrap();
+        frame::write(&mut hub, &Hello::ours()).await.unwrap();
+        frame::write(&mut hub, &Request::Versions {}).await.unwrap();
+        serve(&shared, node, Some(Stranger { uid: Some(4711) })).await;
+        let hello = frame::read::<NodeHello>(&mut hub).await.unwrap().unwrap();
+        let refusal = hello.refusal.unwrap();
+        assert_eq!(refusal.reason, Reason::Permission);
+        assert!(refusal.message.contains("user 4711"), "{refusal}");
+        assert!(!matches!(frame::read::<Answer>(&mut hub).await, Ok(Some(_))), "the request was answered");
+    }
+}

@@ -107,7 +107,8 @@ async fn frames_round_trip_and_end_cleanly() {
 #[tokio::test]
 async fn bad_frames_are_told_apart() {
     let too_large = (u32::try_from(FRAME_BYTES_MAX).unwrap() + 1).to_be_bytes();
-    let cases: [(&[u8], fn(&FrameError) -> bool); 4] = [
+    type Expected = fn(&FrameError) -> bool;
+    let cases: [(&[u8], Expected); 4] = [
         (&too_large, |err| matches!(err, FrameError::TooLarge { .. })),
         (&[0, 0], |err| matches!(err, FrameError::Truncated)),
         (&[0, 0, 0, 9, b'{'], |err| matches!(err, FrameError::Truncated)),
