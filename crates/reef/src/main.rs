@@ -1,8 +1,15 @@
-//! The program: which command is meant. What a command does is elsewhere.
+//! The program: which command is meant. What a command does is elsewhere; this crate alone names concrete drivers, agents
+//! and the store together.
 
 mod cli;
+mod hub;
+mod logging;
+mod node;
+mod paths;
+mod signals;
+mod up;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -17,11 +24,56 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the hub and the node of this machine
+    Up(up::UpArgs),
+    /// Stop what `reef up` runs; instances go on
+    Down,
     #[command(flatten)]
     Client(cli::Command),
+    /// The hub alone; `reef up` starts it
+    #[command(name = "__hub", hide = true)]
+    Hub(hub::HubArgs),
+    /// The node alone; `reef up` starts it
+    #[command(name = "__node", hide = true)]
+    Node,
 }
 
+/// The name under which the node executes this program as an instance's shim.
+const SHIM: &str = "__shim";
+
 fn main() -> ExitCode {
-    let Cli { globals, command: Command::Client(command) } = Cli::parse();
-    cli::run(command, &globals, cli::Program { command: Cli::command(), openapi: || "{}".to_owned() })
+    // Before anything else: the shim must be single-threaded, and needs nothing of all this.
+    if std::env::args_os().nth(1).is_some_and(|arg| arg == SHIM) {
+        return reef_sandbox::shim::main();
+    }
+    let Cli { globals, command } = Cli::parse();
+    let server = match command {
+        Command::Client(command) => {
+            return cli::run(command, &globals, cli::Program { command: Cli::command(), openapi: openapi_json });
+        }
+        Command::Up(args) => data_dir(&globals).and_then(|dir| up::run(&dir, &args)),
+        Command::Down => data_dir(&globals).and_then(|dir| up::down(&dir)),
+        Command::Hub(args) => data_dir(&globals).and_then(|dir| hub::run(&dir, &args)),
+        Command::Node => data_dir(&globals).and_then(|dir| node::run(&dir)),
+    };
+    match server {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            complain(&err);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn data_dir(globals: &cli::Globals) -> anyhow::Result<PathBuf> {
+    globals.data_dir().ok_or_else(|| anyhow::anyhow!("there is no home directory; name a folder with --data-dir"))
+}
+
+fn openapi_json() -> String {
+    reef_server::openapi().to_pretty_json().unwrap_or_default()
+}
+
+#[expect(clippy::print_stderr, reason = "the last words of a command line program")]
+fn complain(err: &anyhow::Error) {
+    eprintln!("reef: {err:#}");
 }

@@ -67,7 +67,7 @@ pub(crate) async fn run(client: &Client, format: Format, command: AgentCommand) 
 }
 
 /// Splits `KIND[@VERSION]` and asks the hub for the version that was not named.
-pub(crate) async fn resolve(client: &Client, agent: &str) -> Result<(String, String), Failure> {
+async fn resolve(client: &Client, agent: &str) -> Result<(String, String), Failure> {
     if let Some((kind, version)) = agent.split_once('@') {
         return Ok((kind.to_owned(), version.to_owned()));
     }
@@ -112,7 +112,9 @@ async fn install(client: &Client, agent: &str, no_wait: bool) -> Result<(), Fail
         Call::new(Method::POST, format!("/api/agents/{}/versions", encode(&kind))).body(json!({ "version": version }));
     let reply = client.send(call).await?;
     match (follower, reply.member::<Option<Job>>("job")?) {
-        (Some(follower), Some(job)) => follower.settle(job).await?,
+        (Some(follower), Some(job)) => {
+            follower.settle(job).await?;
+        }
         (None, Some(_)) => return output::print(&format!("{kind} {version} is being installed\n")),
         (_, None) => {}
     }
@@ -123,11 +125,7 @@ async fn remove(client: &Client, agent: &str) -> Result<(), Failure> {
     let Some((kind, version)) = agent.split_once('@') else {
         return Err(Failure::Usage("say which version: KIND@VERSION".to_owned()));
     };
-    let follower = Follower::open(client).await?;
     let path = format!("/api/agents/{}/versions/{}", encode(kind), encode(version));
-    let reply = client.send(Call::new(Method::DELETE, path)).await?;
-    if let Some(job) = reply.member::<Option<Job>>("job")? {
-        follower.settle(job).await?;
-    }
+    client.send(Call::new(Method::DELETE, path)).await?;
     output::print(&format!("{kind} {version} is removed\n"))
 }

@@ -31,9 +31,6 @@ pub(crate) struct CreateArgs {
     /// Model as `provider/model`
     #[arg(long)]
     model: Option<String>,
-    /// Credential to copy into the instance; may be repeated
-    #[arg(long = "credential", value_name = "KEY")]
-    credentials: Vec<String>,
     /// Memory of all its processes together, for example `2g`
     #[arg(long, value_parser = memory)]
     memory: Option<u64>,
@@ -63,7 +60,7 @@ enum Egress {
 }
 
 pub(crate) async fn run(client: &Client, format: Format, args: CreateArgs) -> Result<(), Failure> {
-    let body = body(client, &args).await?;
+    let body = body(&args);
     let follower = if args.no_wait { None } else { Some(Follower::open(client).await?) };
     let call =
         Call::new(Method::POST, "/api/instances").body(body).header("idempotency-key", Uuid::now_v7().to_string());
@@ -81,7 +78,7 @@ pub(crate) async fn run(client: &Client, format: Format, args: CreateArgs) -> Re
     output::document(format, &reply.body, || Ok(format!("{name} is being made: reef show {name}\n")))
 }
 
-async fn body(client: &Client, args: &CreateArgs) -> Result<Value, Failure> {
+fn body(args: &CreateArgs) -> Value {
     let mut resources = Map::new();
     put(&mut resources, "memoryBytes", args.memory);
     put(&mut resources, "cpusMilli", args.cpus);
@@ -93,14 +90,14 @@ async fn body(client: &Client, args: &CreateArgs) -> Result<Value, Failure> {
     put(&mut body, "driver", args.driver.as_deref());
     put(&mut body, "model", args.model.as_deref());
     if let Some(agent) = &args.agent {
-        let (kind, version) = super::agent::resolve(client, agent).await?;
-        body.insert("agent".to_owned(), json!({ "kind": kind, "version": version }));
+        let agent = match agent.split_once('@') {
+            Some((kind, version)) => json!({ "kind": kind, "version": version }),
+            None => json!({ "kind": agent }),
+        };
+        body.insert("agent".to_owned(), agent);
     }
     if !resources.is_empty() {
         body.insert("resources".to_owned(), Value::Object(resources));
-    }
-    if !args.credentials.is_empty() {
-        body.insert("credentials".to_owned(), json!(args.credentials));
     }
     if let Some(egress) = args.egress {
         let egress = match egress {
@@ -113,7 +110,7 @@ async fn body(client: &Client, args: &CreateArgs) -> Result<Value, Failure> {
         let labels = args.labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
         body.insert("labels".to_owned(), Value::Object(labels));
     }
-    Ok(Value::Object(body))
+    Value::Object(body)
 }
 
 fn put<T: Into<Value>>(map: &mut Map<String, Value>, key: &str, value: Option<T>) {

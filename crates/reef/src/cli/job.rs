@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::{
     client::{self, Client},
     failure::Failure,
+    output::printable,
     sse::EventStream,
 };
 
@@ -33,11 +34,11 @@ impl<'a> Follower<'a> {
         Ok(Self { client, events, bar: ProgressBar::new_spinner() })
     }
 
-    /// Waits until the job is over.
+    /// Waits until the job is over, and returns it as it ended.
     ///
     /// # Errors
     /// `Failed` with the job's own message when it ended otherwise than well, or when the person interrupts.
-    pub(crate) async fn settle(mut self, job: Job) -> Result<(), Failure> {
+    pub(crate) async fn settle(mut self, job: Job) -> Result<Job, Failure> {
         self.bar.enable_steady_tick(Duration::from_millis(120));
         let id = job.id;
         let outcome = tokio::select! {
@@ -48,7 +49,7 @@ impl<'a> Follower<'a> {
         outcome
     }
 
-    async fn watch(&mut self, mut job: Job) -> Result<(), Failure> {
+    async fn watch(&mut self, mut job: Job) -> Result<Job, Failure> {
         loop {
             show(&self.bar, &job);
             if job.state.is_settled() {
@@ -120,14 +121,14 @@ fn unwrap_job(mut answer: Value) -> Value {
     }
 }
 
-fn outcome(job: Job) -> Result<(), Failure> {
+fn outcome(job: Job) -> Result<Job, Failure> {
     match job.state {
         JobState::Cancelled => Err(Failure::Failed("it was cancelled".to_owned())),
         JobState::Failed => {
             let reason = job.reason.unwrap_or_else(|| "unknown".to_owned());
             Err(Failure::Failed(job.message.unwrap_or_else(|| format!("it failed: {reason}"))))
         }
-        JobState::Queued | JobState::Running | JobState::Done => Ok(()),
+        JobState::Queued | JobState::Running | JobState::Done => Ok(job),
     }
 }
 
@@ -140,7 +141,7 @@ fn show(bar: &ProgressBar, job: &Job) {
     }
     bar.set_style(style(progress.total, &progress.unit));
     bar.set_position(progress.done);
-    bar.set_message(progress.step.clone());
+    bar.set_message(printable(&progress.step).into_owned());
 }
 
 fn style(total: u64, unit: &str) -> ProgressStyle {

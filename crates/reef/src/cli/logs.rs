@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::{
-    client::{Client, encode},
+    client::Client,
     failure::Failure,
     job::Retry,
     output::{self, Format},
@@ -13,8 +13,8 @@ use super::{
 
 /// Lines that are shown without `--tail`.
 const TAIL_DEFAULT: u32 = 200;
-/// Lines that are asked for again after a cut.
-const TAIL_AFTER_CUT: u32 = 10_000;
+/// Lines that the hub gives at most, and that are asked for again after a cut.
+const TAIL_MAX: i64 = 10_000;
 
 /// Which lines.
 #[derive(Debug, Args)]
@@ -25,7 +25,7 @@ pub(crate) struct LogsArgs {
     #[arg(short, long)]
     follow: bool,
     /// How many of the last lines to begin with
-    #[arg(long, default_value_t = TAIL_DEFAULT, value_name = "LINES")]
+    #[arg(long, default_value_t = TAIL_DEFAULT, value_name = "LINES", value_parser = clap::value_parser!(u32).range(..=TAIL_MAX))]
     tail: u32,
     /// Show when each line was written
     #[arg(short, long)]
@@ -38,18 +38,20 @@ pub(crate) async fn run(client: &Client, format: Format, args: LogsArgs) -> Resu
     let mut retry = Retry::new();
     loop {
         match copy(client, format, &args, &path, &mut seen, &mut retry).await {
-            Ok(()) if !args.follow => return Ok(()),
-            Ok(()) => {}
+            Ok(()) if args.follow => {}
+            Ok(()) => return Ok(()),
             Err(failure) if args.follow && failure.is_transient() && seen.connected => {}
             Err(failure) => return Err(failure),
         }
         retry.pause().await?;
-        let since = seen.at.as_deref().map(|at| format!("&since={}", encode(at))).unwrap_or_default();
-        path = args.name.path(&format!("/logs?tail={TAIL_AFTER_CUT}&follow=true{since}"));
+        path = args.name.path(&format!("/logs?tail={TAIL_MAX}&follow=true"));
     }
 }
 
 /// Prints the lines of one stream until it ends.
+///
+/// # Errors
+/// `Unavailable` when it ended without saying so: that was a cut.
 async fn copy(
     client: &Client,
     format: Format,
@@ -62,11 +64,14 @@ async fn copy(
     seen.reconnected();
     while let Some(event) = events.next().await? {
         *retry = Retry::new();
-        if event.name != "line" {
-            continue;
-        }
         let line: Value = event.parse()?;
         let text = |member: &str| line.get(member).and_then(Value::as_str).unwrap_or_default();
+        match event.name.as_str() {
+            "line" => {}
+            "end" => return Ok(()),
+            "error" => return Err(Failure::Failed(text("message").to_owned())),
+            _ => continue,
+        }
         if !seen.is_new(text("at"), &event.data) {
             continue;
         }
@@ -77,7 +82,7 @@ async fn copy(
             output::record(format, &line, String::new)?;
         }
     }
-    Ok(())
+    Err(Failure::Unavailable("the hub went away in the middle of the log".to_owned()))
 }
 
 /// Tells lines that were printed before a cut from new ones: several lines may bear the same time.

@@ -39,7 +39,12 @@ pub(crate) async fn run(client: &Client, args: RemoveArgs) -> Result<(), Failure
     let data = if args.keep_data { "keep" } else { "delete" };
     let reply = client.send(Call::new(Method::DELETE, name.path(&format!("?data={data}")))).await?;
     match (follower, reply.member::<Option<Job>>("job")?) {
-        (Some(follower), Some(job)) => follower.settle(job).await?,
+        (Some(follower), Some(job)) => {
+            // It says exactly what was removed and what was kept.
+            let report = follower.settle(job).await?.message;
+            let report = report.map(|report| format!("{report}\n")).unwrap_or_default();
+            return output::print(&format!("{name} is gone\n{}", output::printable(&report)));
+        }
         (None, Some(_)) => return output::print(&format!("{name} is being removed\n")),
         (_, None) => {}
     }

@@ -195,6 +195,7 @@ async fn logs_are_printed_as_they_were_written() {
             line("2026-01-01T00:00:00Z", "one"),
             ("ping", json!({})),
             line("2026-01-01T00:00:01Z", "two"),
+            ("end", json!({})),
         ])
     })
     .await;
@@ -205,6 +206,20 @@ async fn logs_are_printed_as_they_were_written() {
     let json = hub.reef(&["logs", "scout", "-o", "json"]).await.stdout;
     assert_eq!(json.lines().count(), 2);
     assert_eq!(serde_json::from_str::<Value>(json.lines().next().unwrap()).unwrap()["text"], "one");
+}
+
+#[tokio::test]
+async fn a_log_that_is_not_whole_is_no_success() {
+    for (last, code, message) in [
+        (("ping", json!({})), 5, "the hub went away"),
+        (("error", json!({ "code": "internal", "message": "the disk is gone" })), 1, "the disk is gone"),
+    ] {
+        let line = ("line", json!({ "at": "2026-01-01T00:00:00Z", "stream": "stdout", "text": "one" }));
+        let hub = Hub::start(move |_| Answer::Events(vec![line.clone(), last.clone()])).await;
+        let ended = hub.reef(&["logs", "scout"]).await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (code, "one\n"));
+        assert!(ended.stderr.contains(message), "{}", ended.stderr);
+    }
 }
 
 #[tokio::test]

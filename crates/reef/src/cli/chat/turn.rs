@@ -17,7 +17,7 @@ use super::{
     super::{
         client::{Call, Client, encode},
         failure::Failure,
-        job::Retry,
+        job::{AWAY_MAX, Retry},
         output,
         selector::Selector,
         sse::{Event, EventStream},
@@ -120,19 +120,31 @@ impl Turn<'_> {
     /// Follows one stream. None when it was cut before the turn was over.
     async fn follow(&self, state: &mut State, retry: &mut Retry) -> Result<Option<Result<(), Failure>>, Failure> {
         let mut events = self.client.events(&self.path("/stream"), None).await?;
+        // Set while the agent cannot be reached: until when to wait for it, and what the hub says.
+        let mut away: Option<(Instant, String)> = None;
         loop {
-            let event = match next(&mut events, state.rest_until).await {
-                Some(event) => event?,
-                None => return Ok(Some(state.end())),
+            let until = away.as_ref().map(|(until, _)| *until).or(state.rest_until);
+            let event = match (next(&mut events, until).await, away.take()) {
+                (Some(event), waiting) => {
+                    away = waiting;
+                    event?
+                }
+                (None, Some((_, message))) => return Ok(Some(Err(Failure::Unavailable(message)))),
+                (None, None) => return Ok(Some(state.end())),
             };
             let Some(event) = event else { return Ok(None) };
             match event.name.as_str() {
                 "snapshot" => {
                     *retry = Retry::new();
+                    away = None;
                     self.snapshot(state, event.parse()?).await?;
                 }
                 "patch" => state.patch(event.parse()?)?,
-                "unavailable" => note(&event.parse::<Unavailable>()?.message),
+                "unavailable" => {
+                    let message = event.parse::<Unavailable>()?.message;
+                    note(&message);
+                    away = Some((Instant::now() + AWAY_MAX, message));
+                }
                 _ => {}
             }
             if state.is_over() {

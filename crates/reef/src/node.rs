@@ -1,0 +1,45 @@
+//! `reef __node`: the privileged side of this machine. The one place that names concrete drivers and installers.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Context;
+use reef_driver_process::{ProcessConfig, ProcessDriver, ProcessTasks, ShimCommand};
+use reef_node::{NodeConfig, Server};
+use reef_openclaw::install::OpenClawInstaller;
+
+use crate::{logging, paths::Paths, signals};
+
+/// Runs until it is told to stop. Instances stay.
+pub(crate) fn run(data_dir: &Path) -> anyhow::Result<()> {
+    signals::stop_with_parent()?;
+    logging::init();
+    let paths = Paths::create(data_dir).context("the data directory cannot be used")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(16)
+        .enable_all()
+        .build()
+        .context("the node cannot start its threads")?;
+    runtime.block_on(serve(paths))
+}
+
+async fn serve(paths: Paths) -> anyhow::Result<()> {
+    let stop = signals::stop_token()?;
+    let shim = ShimCommand::this_program()?;
+    let driver = ProcessDriver::new(ProcessConfig {
+        root: paths.node.join("instances"),
+        versions: reef_node::versions_dir(&paths.node),
+        shim: shim.clone(),
+    })?;
+    let server = Server::new(NodeConfig {
+        data_dir: paths.node.clone(),
+        drivers: vec![Arc::new(driver)],
+        installers: vec![Arc::new(OpenClawInstaller::new()?)],
+        tasks: Arc::new(ProcessTasks::new(shim)),
+        hub_uid: None,
+    })?;
+    let listener = server.bind(&paths.node_socket())?;
+    tracing::info!(socket = %paths.node_socket().display(), "node ready");
+    server.serve(listener, stop).await;
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! Where things are below the data directory.
+
+use std::{
+    fs, io,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+/// The data directory and its parts.
+#[derive(Debug, Clone)]
+pub(crate) struct Paths {
+    pub(crate) root: PathBuf,
+    /// Database and vault key: the hub's alone.
+    pub(crate) hub: PathBuf,
+    /// Versions and instances: the node's alone.
+    pub(crate) node: PathBuf,
+    /// Sockets.
+    pub(crate) run: PathBuf,
+    pub(crate) logs: PathBuf,
+}
+
+impl Paths {
+    /// Makes the folders, closed to everybody else.
+    pub(crate) fn create(root: &Path) -> io::Result<Self> {
+        let private = |dir: &Path| fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        private(root)?;
+        let root = root.canonicalize()?;
+        let paths = Self {
+            hub: root.join("hub"),
+            node: root.join("node"),
+            run: root.join("run"),
+            logs: root.join("logs"),
+            root,
+        };
+        for dir in [&paths.root, &paths.hub, &paths.node, &paths.run, &paths.logs] {
+            private(dir)?;
+            fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
+        }
+        Ok(paths)
+    }
+
+    /// Where the command line finds the hub.
+    pub(crate) fn hub_socket(&self) -> PathBuf {
+        self.run.join("hub.sock")
+    }
+
+    /// Where the hub finds the node.
+    pub(crate) fn node_socket(&self) -> PathBuf {
+        self.run.join("node.sock")
+    }
+
+    /// Held by `reef up` as long as it runs; holds its process id.
+    pub(crate) fn up_lock(&self) -> PathBuf {
+        self.run.join("up.lock")
+    }
+}
