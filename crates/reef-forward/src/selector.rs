@@ -65,6 +65,12 @@ pub enum Selection {
     },
 }
 
+/// Whether a path relative to an instance (`files/tree`) is one that instances have, built or not.
+pub fn is_instance_path(rest: &str) -> bool {
+    let first = rest.trim_start_matches('/').split('/').next().unwrap_or_default();
+    INSTANCE_PREFIXES.contains(&first)
+}
+
 /// Decides whether a request is for the hub or for an instance.
 ///
 /// # Errors
