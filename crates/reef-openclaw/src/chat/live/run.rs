@@ -239,9 +239,11 @@ impl Run {
         let mut items: Vec<ChatItem> = call.map(|index| self.calls.remove(index)).into_iter().collect();
         rows::add_items(&mut items, row, ordinal, self.is_active());
         for item in &items {
+            if item.role == ChatRole::Tool && row.call_id().is_none() {
+                self.remember_call(item.clone());
+            }
             if item.streaming {
                 rows::put(&mut self.live, item.clone());
-                self.remember_call(item.clone());
             } else {
                 self.live.retain(|live| live.id != item.id);
             }
