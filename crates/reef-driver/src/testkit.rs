@@ -7,8 +7,10 @@ pub mod conformance;
 mod fake_driver;
 mod fake_program;
 mod fake_versions;
+mod fake_world;
 mod program;
 
-pub use fake_driver::{Call, Failure, FakeDriver, Verb};
+pub use fake_driver::FakeDriver;
 pub use fake_versions::FakeVersions;
+pub use fake_world::{Call, Failure, Verb};
 pub use program::Program;

@@ -33,8 +33,8 @@ pub const CALLS_MAX: usize = 256;
 /// Streams (events, logs, installations) among the calls served at once, so that short calls always get through.
 pub const STREAMS_MAX: usize = 128;
 
-/// Connections whose bytes the node copies because the driver has no socket to hand over.
-pub const RELAYS_MAX: usize = 1024;
+/// Connections whose bytes the node copies because the driver has no socket to hand over. Each takes two descriptors.
+pub const RELAYS_MAX: usize = 256;
 
 /// Time for connecting and the greeting, for both sides.
 pub const GREETING_TIME_MAX: Duration = Duration::from_secs(10);

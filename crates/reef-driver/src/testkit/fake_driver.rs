@@ -2,7 +2,7 @@
 //! are real loopback sockets.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque, btree_map::Entry},
+    collections::btree_map::Entry,
     fmt,
     net::{SocketAddr, TcpListener},
     os::fd::OwnedFd,
@@ -14,61 +14,19 @@ use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use parking_lot::Mutex;
-use reef_types::{Enforcement, InstanceId};
-use tokio::{
-    net::TcpStream,
-    sync::broadcast::{self, error::RecvError},
-    task::JoinSet,
-    time::Duration,
-};
+use reef_types::InstanceId;
+use tokio::{net::TcpStream, sync::broadcast::error::RecvError, task::JoinSet, time::Duration};
 
-use super::{Program, fake_program};
+use super::{
+    Program, fake_program,
+    fake_world::{Call, Failure, Instance, Verb, World, limits, write_files},
+};
 use crate::{
-    BoxIo, Capabilities, DataPolicy, Destroyed, Driver, DriverError, DriverEvent, Exit, Fingerprint, LogLine, LogQuery,
-    LogStream, Observed, ProcessState, Reason, SecretFile, Usage, Workload, WorkloadFile,
+    BoxIo, Capabilities, DataPolicy, Destroyed, Driver, DriverError, DriverEvent, Exit, Fingerprint, LogQuery,
+    LogStream, Observed, ProcessState, Reason, SecretFile, Workload,
 };
 
-const EVENTS_MAX: usize = 256;
-const LOG_LINES_MAX: usize = 1000;
 const FIRST_PID: u32 = 1000;
-
-/// The verbs that can be made to fail and that are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Verb {
-    Fingerprint,
-    Prepare,
-    Start,
-    PutSecrets,
-    Observe,
-    Stop,
-    Destroy,
-    Inventory,
-    Dial,
-    Door,
-}
-
-/// A bad day. Each is in force until it is taken back or used up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// The verb answers with this and does nothing.
-    Refuse { verb: Verb, error: DriverError },
-    /// The verb never answers.
-    Hang { verb: Verb },
-    /// The driver is not usable on this host.
-    Unusable { message: String },
-    /// Programs end as soon as they are started.
-    ExitAtOnce { exit: Exit },
-    /// Programs run, but nothing inside answers.
-    NeverReady,
-}
-
-/// A verb that was called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Call {
-    pub verb: Verb,
-    pub id: Option<InstanceId>,
-}
 
 /// The fake. Clones and [`FakeDriver::recreated`] share one world, as two runs of a real driver share one machine.
 #[derive(Clone)]
@@ -84,36 +42,6 @@ impl fmt::Debug for FakeDriver {
     }
 }
 
-pub(super) struct World {
-    pub(super) state: Mutex<State>,
-    events: broadcast::Sender<DriverEvent>,
-    lines: broadcast::Sender<(InstanceId, LogLine)>,
-}
-
-#[derive(Default)]
-pub(super) struct State {
-    pub(super) instances: BTreeMap<InstanceId, Instance>,
-    /// Files of instances that were destroyed with `Keep`.
-    kept: BTreeMap<InstanceId, BTreeMap<String, String>>,
-    /// With how often each is still to happen; none means always.
-    failures: Vec<(Failure, Option<u32>)>,
-    calls: Vec<Call>,
-    routes: HashMap<(Option<InstanceId>, u16), SocketAddr>,
-    started: u32,
-}
-
-pub(super) struct Instance {
-    generation: u64,
-    pub(super) process: ProcessState,
-    program: Program,
-    files: BTreeMap<String, String>,
-    pub(super) secrets: Vec<SecretFile>,
-    doors: BTreeMap<u16, TcpListener>,
-    lines: VecDeque<LogLine>,
-    /// What the program does; ends with it.
-    acts: JoinSet<()>,
-}
-
 impl Default for FakeDriver {
     fn default() -> Self {
         Self::new("fake")
@@ -123,12 +51,7 @@ impl Default for FakeDriver {
 impl FakeDriver {
     /// A driver of this name with an empty world.
     pub fn new(kind: &'static str) -> Self {
-        let world = World {
-            state: Mutex::default(),
-            events: broadcast::channel(EVENTS_MAX).0,
-            lines: broadcast::channel(LOG_LINES_MAX).0,
-        };
-        Self { world: Arc::new(world), kind, hands_over: true }
+        Self { world: Arc::new(World::new()), kind, hands_over: true }
     }
 
     /// Like a driver whose connections are not sockets: they can be used but not handed over.
@@ -226,86 +149,8 @@ impl FakeDriver {
     }
 }
 
-impl World {
-    /// A failure that is in force and wanted; uses it up once.
-    fn take(&self, wanted: impl Fn(&Failure) -> bool) -> Option<Failure> {
-        let mut state = self.state.lock();
-        let at = state.failures.iter().position(|(failure, _)| wanted(failure))?;
-        match &mut state.failures[at].1 {
-            Some(1) => return Some(state.failures.remove(at).0),
-            Some(left) => *left -= 1,
-            None => {}
-        }
-        Some(state.failures[at].0.clone())
-    }
-
-    fn send(&self, event: DriverEvent) {
-        // Nobody has to listen.
-        let _ = self.events.send(event);
-    }
-
-    pub(super) fn end(&self, id: InstanceId, exit: Exit) {
-        {
-            let mut state = self.state.lock();
-            let Some(instance) = state.instances.get_mut(&id) else { return };
-            if !matches!(instance.process, ProcessState::Running { .. }) {
-                return;
-            }
-            instance.process = ProcessState::Exited { exit };
-            instance.acts.abort_all();
-        }
-        self.send(DriverEvent::Changed { id });
-    }
-
-    pub(super) fn print(&self, id: InstanceId, text: &str) {
-        // A fixed time: nothing that the fake promises depends on it.
-        let line =
-            LogLine { at: "2026-01-01T00:00:00Z".to_owned(), stream: "stdout".to_owned(), text: text.to_owned() };
-        let mut state = self.state.lock();
-        let Some(instance) = state.instances.get_mut(&id) else { return };
-        if instance.lines.len() == LOG_LINES_MAX {
-            instance.lines.pop_front();
-        }
-        instance.lines.push_back(line.clone());
-        // Under the lock, so that a follower sees each line once: in the tail or here.
-        let _ = self.lines.send((id, line));
-    }
-
-    pub(super) fn listens(&self, id: InstanceId, port: u16, at: SocketAddr) {
-        self.state.lock().routes.insert((Some(id), port), at);
-    }
-
-    pub(super) fn door_address(&self, id: InstanceId, port: u16) -> Option<SocketAddr> {
-        self.state.lock().instances.get(&id)?.doors.get(&port)?.local_addr().ok()
-    }
-}
-
 fn unknown(id: InstanceId) -> DriverError {
     DriverError::new(Reason::NotFound, format!("there is no instance {id}"))
-}
-
-fn write_files(files: &mut BTreeMap<String, String>, wanted: &[WorkloadFile]) {
-    for file in wanted {
-        if file.overwrite || !files.contains_key(&file.path) {
-            files.insert(file.path.clone(), file.content.clone());
-        }
-    }
-}
-
-fn observed(id: InstanceId, instance: &Instance) -> Observed {
-    let running = matches!(instance.process, ProcessState::Running { .. });
-    Observed {
-        id,
-        generation: instance.generation,
-        process: instance.process.clone(),
-        enforced: limits(),
-        usage: running.then_some(Usage { memory_bytes: 1 << 20, cpu_usec: 1, pids: 1 }),
-    }
-}
-
-fn limits() -> Vec<Enforcement> {
-    let limit = |limit: &str| Enforcement { limit: limit.to_owned(), enforced: true, reason: "fake".to_owned() };
-    vec![limit("memory"), limit("network")]
 }
 
 #[async_trait]
@@ -335,17 +180,7 @@ impl Driver for FakeDriver {
         }
         let mut files = state.kept.remove(&workload.id).unwrap_or_default();
         write_files(&mut files, &workload.files);
-        let instance = Instance {
-            generation: 0,
-            process: ProcessState::Absent,
-            program: Program::Idle,
-            files,
-            secrets: Vec::new(),
-            doors: BTreeMap::new(),
-            lines: VecDeque::new(),
-            acts: JoinSet::new(),
-        };
-        state.instances.insert(workload.id, instance);
+        state.instances.insert(workload.id, Instance::with_files(files));
         Ok(())
     }
 
@@ -356,8 +191,8 @@ impl Driver for FakeDriver {
             let mut guard = self.world.state.lock();
             let state = &mut *guard;
             let instance = state.instances.get_mut(&id).ok_or_else(|| unknown(id))?;
-            if matches!(instance.process, ProcessState::Running { .. }) {
-                return Ok(observed(id, instance));
+            if instance.is_running() {
+                return Ok(instance.observed(id));
             }
             for &port in &workload.doors {
                 if let Entry::Vacant(door) = instance.doors.entry(port) {
@@ -373,7 +208,7 @@ impl Driver for FakeDriver {
             instance.acts = JoinSet::new();
             let act = fake_program::act(Arc::downgrade(&self.world), id, instance.program.clone());
             instance.acts.spawn(act);
-            observed(id, instance)
+            instance.observed(id)
         };
         self.world.send(DriverEvent::Changed { id });
         if let Some(Failure::ExitAtOnce { exit }) = self.world.take(|f| matches!(f, Failure::ExitAtOnce { .. })) {
@@ -393,7 +228,7 @@ impl Driver for FakeDriver {
     async fn observe(&self, id: InstanceId) -> Result<Observed, DriverError> {
         self.enter(Verb::Observe, Some(id)).await?;
         let state = self.world.state.lock();
-        state.instances.get(&id).map(|instance| observed(id, instance)).ok_or_else(|| unknown(id))
+        state.instances.get(&id).map(|instance| instance.observed(id)).ok_or_else(|| unknown(id))
     }
 
     async fn stop(&self, id: InstanceId, grace_ms: u64) -> Result<(), DriverError> {
@@ -443,7 +278,7 @@ impl Driver for FakeDriver {
     async fn inventory(&self) -> Result<Vec<Observed>, DriverError> {
         self.enter(Verb::Inventory, None).await?;
         let state = self.world.state.lock();
-        Ok(state.instances.iter().map(|(id, instance)| observed(*id, instance)).collect())
+        Ok(state.instances.iter().map(|(id, instance)| instance.observed(*id)).collect())
     }
 
     fn events(&self) -> BoxStream<'static, DriverEvent> {

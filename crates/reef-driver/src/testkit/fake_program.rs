@@ -10,7 +10,7 @@ use tokio::{
     time::{Duration, sleep},
 };
 
-use super::{Program, fake_driver::World};
+use super::{Program, fake_world::World};
 use crate::Exit;
 
 const TICK_EVERY: Duration = Duration::from_millis(100);
