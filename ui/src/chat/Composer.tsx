@@ -30,7 +30,7 @@ export function Composer(props: Props) {
     if (!element) return
     element.style.height = 'auto'
     element.style.height = `${element.scrollHeight}px`
-  }, [text])
+  })
 
   const tooLong = text.length > MESSAGE_CHARS_MAX
   const empty = text.trim() === ''

@@ -1,5 +1,6 @@
 import { ArrowDown } from 'lucide-react'
 import { useEffect, useLayoutEffect, useRef, useState } from 'react'
+import type { ChatItem, ChatRun } from '../api/types'
 import { t } from '../i18n/t'
 import { Button } from '../ui/Button'
 import { MessageRow, UserBubble } from './MessageRow'
@@ -137,27 +138,19 @@ function RunLine({ chat }: { chat: ChatState }) {
 }
 
 /** Tells screen readers the finished answer once, instead of each of its pieces. */
-function Announcer({ chat }: { chat: ChatState }) {
-  const busy = isBusy(chat.run)
-  const [said, setSaid] = useState('')
-  const wasBusy = useRef(busy)
-  useEffect(() => {
-    if (wasBusy.current && !busy) {
-      const answer = chat.items.findLast((item) => item.role === 'assistant')
-      const ending =
-        chat.run?.phase === 'failed'
-          ? (chat.run.message ?? t('chat.runFailed'))
-          : chat.run?.phase === 'aborted'
-            ? t('chat.runAborted')
-            : (answer?.text ?? t('chat.runDone'))
-      setSaid(ending)
-    }
-    if (busy) setSaid('')
-    wasBusy.current = busy
-  }, [busy, chat])
+function Announcer({ chat: { run, items } }: { chat: ChatState }) {
+  // What was over before this page was opened is no news.
+  const [oldRun] = useState(isBusy(run) ? null : run?.id)
+  const isNews = run !== null && !isBusy(run) && run.id !== oldRun
   return (
     <div aria-live="polite" className="sr-only">
-      {said}
+      {isNews && endingOf(run, items)}
     </div>
   )
+}
+
+function endingOf(run: ChatRun, items: ChatItem[]): string {
+  if (run.phase === 'failed') return run.message ?? t('chat.runFailed')
+  if (run.phase === 'aborted') return t('chat.runAborted')
+  return items.findLast((item) => item.role === 'assistant')?.text ?? t('chat.runDone')
 }

@@ -119,7 +119,6 @@ function Usage({ instance: { usage } }: { instance: Instance }) {
 
 function About({ instance }: { instance: Instance }) {
   const labels = Object.entries(instance.labels ?? {})
-  const time = (at: string | null | undefined) => (at ? <RelativeTime at={at} /> : t('details.never'))
   return (
     <Section title={t('details.about')}>
       <Card>
@@ -134,9 +133,15 @@ function About({ instance }: { instance: Instance }) {
           <Row term={t('details.egress')}>
             {instance.egress === 'closed' ? t('create.egressClosed') : t('create.egressOpen')}
           </Row>
-          <Row term={t('details.created')}>{time(instance.createdAt)}</Row>
-          <Row term={t('details.startedAt')}>{time(instance.startedAt)}</Row>
-          <Row term={t('details.lastActivity')}>{time(instance.lastActivityAt)}</Row>
+          <Row term={t('details.created')}>
+            <When at={instance.createdAt} />
+          </Row>
+          <Row term={t('details.startedAt')}>
+            <When at={instance.startedAt} />
+          </Row>
+          <Row term={t('details.lastActivity')}>
+            <When at={instance.lastActivityAt} />
+          </Row>
           <Row term={t('details.endpoint')} copy={instance.endpoint.url} mono />
           {labels.length > 0 && (
             <Row term={t('details.labels')}>{labels.map(([key, value]) => `${key}=${value}`).join(', ')}</Row>
@@ -180,4 +185,8 @@ function Row(props: { term: string; children?: ReactNode; copy?: string; mono?: 
       </dd>
     </>
   )
+}
+
+function When({ at }: { at: string | null | undefined }) {
+  return at ? <RelativeTime at={at} /> : t('details.never')
 }
