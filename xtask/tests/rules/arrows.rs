@@ -22,7 +22,10 @@ const ARROWS: [(&str, &[&str]); 14] = [
     // The hub knows agents and drivers by their traits only.
     ("reef-server", &["reef-types", "reef-store", "reef-auth", "reef-driver", "reef-forward", "reef-broker"]),
     // A helper of tests; nothing that is shipped uses it.
-    ("reef-testkit", &["reef-types", "reef-driver", "reef-server"]),
+    (
+        "reef-testkit",
+        &["reef-types", "reef-driver", "reef-store", "reef-auth", "reef-forward", "reef-broker", "reef-server"],
+    ),
     // The composition root: the one place that names concrete drivers and agents.
     (
         "reef",

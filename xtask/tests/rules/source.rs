@@ -31,6 +31,12 @@ impl File {
     }
 }
 
+/// Fails with all that is wrong, not with the first of it.
+pub(crate) fn none(violations: impl Iterator<Item = String>) {
+    let violations: Vec<String> = violations.collect();
+    assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
+}
+
 /// The folder of the workspace.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace").to_owned()
