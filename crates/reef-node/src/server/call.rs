@@ -159,7 +159,11 @@ mod tests {
 
     #[async_trait::async_trait]
     impl TaskRunner for NoTasks {
-        async fn run(&self, _: Task, _: &mut (dyn FnMut(&str) + Send)) -> Result<TaskExit, DriverError> {
+        async fn run(
+            &self,
+            _: Task,
+            _: &mut (dyn for<'line> FnMut(&'line str) + Send),
+        ) -> Result<TaskExit, DriverError> {
             unreachable!("no task is run")
         }
     }

@@ -115,7 +115,11 @@ struct NoTasks;
 
 #[async_trait]
 impl TaskRunner for NoTasks {
-    async fn run(&self, _task: Task, _on_line: &mut (dyn for<'line> FnMut(&'line str) + Send)) -> Result<TaskExit, DriverError> {
+    async fn run(
+        &self,
+        _task: Task,
+        _on_line: &mut (dyn for<'line> FnMut(&'line str) + Send),
+    ) -> Result<TaskExit, DriverError> {
         Err(DriverError::new(Reason::Internal, "no test runs a task"))
     }
 }
