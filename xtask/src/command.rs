@@ -1,14 +1,25 @@
 //! Runs programs as a person would see it: the command line is shown, output goes straight through.
 
-use std::{env, ffi::OsString, path::Path, process::Command};
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, bail};
+use cargo_metadata::MetadataCommand;
 
 /// The cargo that runs this.
 pub(crate) fn cargo(root: &Path) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     command.current_dir(root);
     command
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target_dir(root: &Path) -> Result<PathBuf> {
+    Ok(MetadataCommand::new().current_dir(root).no_deps().exec()?.target_directory.into())
 }
 
 /// Runs a program to its end.
@@ -36,7 +47,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 }
 
 /// Where a program is found by its name.
-pub(crate) fn which(name: &str) -> Option<std::path::PathBuf> {
+pub(crate) fn which(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 

@@ -92,9 +92,10 @@ fn up(root: &Path, args: &[String]) -> Result<()> {
         Err(reason) => eprintln!("note: the page is not built ({reason:#}); the hub serves a stub that says so"),
     }
     command::run(cargo(root).args(["build", "--package", "reef"]))?;
+    let program = command::target_dir(root)?.join("debug/reef");
     // In place of this process, so that signals and the terminal are its own.
-    let failure = Command::new(root.join("target/debug/reef")).arg("up").args(args).exec();
-    Err(failure).context("cannot start target/debug/reef")
+    let failure = Command::new(&program).arg("up").args(args).exec();
+    Err(failure).with_context(|| format!("cannot start {}", program.display()))
 }
 
 fn bench(root: &Path, args: &[String]) -> Result<()> {
@@ -109,7 +110,7 @@ fn bench(root: &Path, args: &[String]) -> Result<()> {
 fn dist(root: &Path) -> Result<()> {
     page::build(root, &Node::find(root)?)?;
     command::run(cargo(root).args(["build", "--profile", "dist", "--package", "reef"]))?;
-    let program = root.join("target/dist/reef");
+    let program = command::target_dir(root)?.join("dist/reef");
     let bytes = program.metadata().with_context(|| format!("{} was not built", program.display()))?.len();
     println!("{} ({:.1} MB)", program.display(), bytes as f64 / 1e6);
     Ok(())

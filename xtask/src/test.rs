@@ -121,7 +121,7 @@ fn browser(root: &Path, node: &Node) -> Result<()> {
     command::run(
         node.npm(&e2e)
             .args(["test"])
-            .env("REEF_BIN", root.join("target/debug/reef"))
+            .env("REEF_BIN", command::target_dir(root)?.join("debug/reef"))
             .env("REEF_TEST_VERSIONS", versions_dir(root))
             .env("REEF_BROWSER", browser),
     )
