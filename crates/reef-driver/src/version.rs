@@ -75,7 +75,11 @@ pub struct TaskExit {
 #[async_trait]
 pub trait TaskRunner: Send + Sync {
     /// `on_line` gets each line of standard output and error.
-    async fn run(&self, task: Task, on_line: &mut (dyn for<'line> FnMut(&'line str) + Send)) -> Result<TaskExit, DriverError>;
+    async fn run(
+        &self,
+        task: Task,
+        on_line: &mut (dyn for<'line> FnMut(&'line str) + Send),
+    ) -> Result<TaskExit, DriverError>;
 }
 
 /// Knows how to install one kind of software. Lives on the node; is given a folder and a way to run sandboxed tasks.
