@@ -338,3 +338,6 @@ pub(crate) fn loopback_host(port: u16) -> HeaderValue {
 fn too_large() -> ApiError {
     ApiError::new(ErrorCode::BodyTooLarge, "the request body is too large to be forwarded")
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,8 @@ pub mod path;
 mod peer;
 pub mod routes;
 pub mod selector;
+#[cfg(test)]
+mod testing;
 mod upload;
 mod websocket;
 

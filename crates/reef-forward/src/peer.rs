@@ -124,6 +124,11 @@ impl Peer {
         std::iter::from_fn(|| idle.pop()).map(|entry| entry.conn).find(|conn| conn.sender.is_ready())
     }
 
+    #[cfg(test)]
+    pub(crate) fn idle_count(&self) -> usize {
+        self.idle.lock().len()
+    }
+
     fn put(&self, conn: Conn) {
         let mut idle = self.idle.lock();
         if idle.len() < self.idle_max {
