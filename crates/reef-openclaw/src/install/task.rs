@@ -80,7 +80,7 @@ pub(super) async fn run(
     what: &str,
     task: Task,
     limit: Duration,
-    on_line: &mut (dyn FnMut(&str) + Send),
+    on_line: &mut (dyn for<'line> FnMut(&'line str) + Send),
 ) -> Result<(), DriverError> {
     let Ok(exit) = tokio::time::timeout(limit, tasks.run(task, on_line)).await else {
         return Err(DriverError::new(Reason::Timeout, format!("{what} took longer than {} s", limit.as_secs())));

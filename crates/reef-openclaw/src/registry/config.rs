@@ -156,7 +156,8 @@ impl NpmConfig {
         let registry = &self.registry;
         let mut lines = vec![format!("registry={registry}"), "strict-ssl=true".to_owned()];
         if let Some(value) = &self.authorization {
-            let scope = nerf_dart(registry);
+            // For all of the registry's origin: its files may lie beside its documents.
+            let scope = nerf_dart(&registry.join("/").expect("an http address has a root"));
             let (kind, credential) = value.expose_secret().split_once(' ').unwrap_or_default();
             let key = if kind == "Bearer" { "_authToken" } else { "_auth" };
             lines.push(format!("{scope}:{key}={}", quoted(credential)));

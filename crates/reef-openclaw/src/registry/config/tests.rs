@@ -136,7 +136,7 @@ fn the_rendered_npmrc_means_the_same() {
     insta::assert_snapshot!(rendered.expose_secret(), @r#"
     registry=https://r.example/npm/
     strict-ssl=true
-    //r.example/npm/:_authToken="a;b\\${X"
+    //r.example/:_authToken="a;b\\${X"
     proxy=null
     https-proxy="http://u:p@proxy:3128"
     noproxy="x.example,y"
