@@ -1,0 +1,74 @@
+//! What this machine can do, and whether the hub's parts work: what `reef doctor` and `/healthcheck` show.
+
+use reef_types::Enforcement;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::hub::Inner;
+
+/// One thing that is as it should be, or not.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Check {
+    pub(crate) name: String,
+    pub(crate) ok: bool,
+    /// What it is, or what to do.
+    pub(crate) message: String,
+}
+
+/// What `doctor` shows.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SystemView {
+    pub(crate) version: String,
+    pub(crate) checks: Vec<Check>,
+    /// Which limits hold for instances of this machine.
+    pub(crate) limits: Vec<Enforcement>,
+}
+
+fn check(name: impl Into<String>, result: Result<String, String>) -> Check {
+    let ok = result.is_ok();
+    let (Ok(message) | Err(message)) = result;
+    Check { name: name.into(), ok, message }
+}
+
+/// Store, node and drivers; all that an instance needs.
+pub(crate) async fn checks(hub: &Inner) -> (Vec<Check>, Vec<Enforcement>) {
+    let store = hub.store.ping().await.map(|()| "the database answers".to_owned());
+    let mut checks = vec![check("store", store.map_err(|err| err.to_string()))];
+    let mut limits = Vec::new();
+    let mut kinds: Vec<_> = hub.drivers.values().collect();
+    kinds.sort_by_key(|driver| driver.kind());
+    for driver in kinds {
+        let name = format!("driver {}", driver.kind());
+        match driver.fingerprint().await {
+            Ok(print) if print.usable => {
+                limits.extend(print.capabilities.limits);
+                checks.push(check(name, Ok(print.message)));
+            }
+            Ok(print) => checks.push(check(name, Err(print.message))),
+            Err(err) => checks.push(check(name, Err(err.message))),
+        }
+    }
+    (checks, limits)
+}
+
+pub(crate) async fn view(hub: &Inner) -> SystemView {
+    let (mut checks, limits) = checks(hub).await;
+    let versions = match hub.versions.versions().await {
+        Ok(versions) if versions.is_empty() => Ok("none installed yet; the first `reef create` does it".to_owned()),
+        Ok(versions) => Ok(versions.iter().map(|v| format!("{} {}", v.kind, v.version)).collect::<Vec<_>>().join(", ")),
+        Err(err) => Err(err.message),
+    };
+    checks.push(check("agent versions", versions));
+    let owner = match hub.store.owner_exists().await {
+        Ok(true) => Ok("this hub has an owner".to_owned()),
+        Ok(false) => {
+            Err("nobody owns this hub yet: open the setup link, or run `reef setup --owner NAME --password-stdin`"
+                .to_owned())
+        }
+        Err(err) => Err(err.to_string()),
+    };
+    checks.push(check("owner", owner));
+    SystemView { version: env!("CARGO_PKG_VERSION").to_owned(), checks, limits }
+}

@@ -1,0 +1,79 @@
+//! Extractors whose refusals are in the one error shape.
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Request},
+};
+use http::{Method, header, request::Parts};
+use reef_types::{ApiError, ErrorCode};
+use serde::de::DeserializeOwned;
+
+use super::error::Failure;
+
+/// Bytes of a JSON body.
+pub(crate) const BODY_BYTES_MAX: usize = 2 << 20;
+
+/// A JSON body of the right form.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let content_type =
+            request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        if !content_type.starts_with("application/json") {
+            // A form of another site cannot send this type without a preflight.
+            return Err(ApiError::new(ErrorCode::InvalidJson, "send JSON with `Content-Type: application/json`").into());
+        }
+        let bytes = Bytes::from_request(request, state).await.map_err(|_| {
+            ApiError::new(ErrorCode::BodyTooLarge, format!("a JSON body has at most {} MiB", BODY_BYTES_MAX >> 20))
+        })?;
+        match serde_json::from_slice(&bytes) {
+            Ok(value) => Ok(Self(value)),
+            Err(err) if err.is_data() => {
+                // The text names the field and what was expected there; values of secrets are typed so that they are not in it.
+                Err(ApiError::new(ErrorCode::InvalidRequest, format!("the body is not of the right form: {err}"))
+                    .into())
+            }
+            Err(err) => Err(ApiError::new(ErrorCode::InvalidJson, format!("the body is not JSON: {err}")).into()),
+        }
+    }
+}
+
+/// Query parameters of the right form.
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        axum::extract::Query::<T>::try_from_uri(&parts.uri).map(|query| Self(query.0)).map_err(|err| {
+            ApiError::new(ErrorCode::InvalidRequest, format!("the query is not of the right form: {}", err.body_text()))
+                .into()
+        })
+    }
+}
+
+/// Path parameters.
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        match axum::extract::Path::<T>::from_request_parts(parts, state).await {
+            Ok(path) => Ok(Self(path.0)),
+            Err(_) => Err(ApiError::new(ErrorCode::NotFound, "there is nothing at this path").into()),
+        }
+    }
+}
+
+/// For routes that do not exist, and methods that a route does not have.
+pub(crate) async fn not_found() -> Failure {
+    ApiError::new(ErrorCode::NotFound, "there is nothing at this path; the OpenAPI document lists what there is").into()
+}
+
+pub(crate) async fn method_not_allowed(method: Method) -> Failure {
+    ApiError::new(ErrorCode::MethodNotAllowed, format!("this path does not take {method}")).into()
+}
