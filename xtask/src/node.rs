@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::{command, test};
 
@@ -52,7 +53,7 @@ impl Node {
         command
     }
 
-    /// Installs exactly what the lock file of a folder says, unless that was done already.
+    /// Installs what the lock file of a folder says, and nothing else, unless that was done already.
     pub(crate) fn install(&self, folder: &Path) -> Result<()> {
         let lock = fs::read(folder.join("package-lock.json"))
             .with_context(|| format!("{} has no package-lock.json", folder.display()))?;
@@ -60,9 +61,27 @@ impl Node {
         if fs::read(&stamp).is_ok_and(|installed| installed == lock) {
             return Ok(());
         }
-        command::run(self.npm(folder).args(["ci", "--ignore-scripts"]))?;
+        // Not `npm ci`: that fails where a registry lacks the builds of some package for systems that nobody here has.
+        command::run(self.npm(folder).args(["install", "--no-save", "--ignore-scripts"]))?;
+        let installed = folder.join("node_modules/.package-lock.json");
+        let installed = fs::read(&installed).with_context(|| format!("cannot read {}", installed.display()))?;
+        same_packages(&serde_json::from_slice(&lock)?, &serde_json::from_slice(&installed)?)?;
         fs::write(&stamp, lock).with_context(|| format!("cannot write {}", stamp.display()))
     }
+}
+
+/// # Errors
+/// When a package was installed that the lock file does not name, or with other content.
+fn same_packages(lock: &Value, installed: &Value) -> Result<()> {
+    for (path, package) in installed["packages"].as_object().context("npm did not say what it installed")? {
+        let locked = &lock["packages"][path];
+        for member in ["version", "integrity"] {
+            if locked[member] != package[member] {
+                bail!("{path} is not what package-lock.json says: run `npm install` and look at what changed");
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Folders with a `node` and an `npm`: from the PATH, from the tests' versions, from the version store of `reef up`.
@@ -85,5 +104,27 @@ fn version(node: &Path) -> Result<(u32, u32)> {
     match (numbers.next(), numbers.next()) {
         (Some(Ok(major)), Some(Ok(minor))) => Ok((major, minor)),
         _ => bail!("{} says it is `{}`", node.display(), text.trim()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_locked_packages_are_accepted() {
+        let package = |version: &str, integrity: &str| json!({ "version": version, "integrity": integrity });
+        let lock = json!({ "packages": { "a": package("1", "x"), "other-system": package("1", "y") } });
+        for (installed, good) in [
+            (json!({ "packages": { "a": package("1", "x") } }), true),
+            (json!({ "packages": { "a": package("2", "x") } }), false),
+            (json!({ "packages": { "a": package("1", "z") } }), false),
+            (json!({ "packages": { "b": package("1", "x") } }), false),
+            (json!({}), false),
+        ] {
+            assert_eq!(same_packages(&lock, &installed).is_ok(), good, "{installed}");
+        }
     }
 }

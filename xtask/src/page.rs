@@ -13,11 +13,16 @@ use crate::{command, node::Node};
 /// What is built from other files, or does not belong to the page.
 const NOT_SOURCES: [&str; 2] = ["node_modules", "dist"];
 
-/// Installs the packages that the lock file names, and builds.
+/// Builds what the hub serves.
 pub(crate) fn build(root: &Path, node: &Node) -> Result<()> {
+    script(root, node, "build")
+}
+
+/// Installs the packages that the lock file names, and runs a script of package.json.
+pub(crate) fn script(root: &Path, node: &Node, script: &str) -> Result<()> {
     let ui = root.join("ui");
     node.install(&ui)?;
-    command::run(node.npm(&ui).args(["run", "build"]))
+    command::run(node.npm(&ui).args(["run", script]))
 }
 
 /// Whether the page was changed since it was built, or never was.

@@ -21,6 +21,9 @@ const REAL: &str = "real";
 /// The test that fills the folder of [`versions_dir`]; the other tests of the real agent take it from there.
 const REAL_FIRST: &str = "real_install";
 
+/// Steps of the page, and the scripts of its package.json that they run.
+const PAGE_CHECKS: [(&str, &str); 3] = [("page-lint", "lint"), ("page-types", "typecheck"), ("page-test", "test")];
+
 /// How much is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
@@ -52,7 +55,10 @@ pub(crate) fn run(root: &Path, wanted: &[String], extent: Extent) -> Result<Exit
     report.step("rust", || done(command::run(cargo(root).args(["test", "--workspace"]))));
     report.step("openapi", || done(openapi::check(root)));
     report.step("real", || done(real(root)));
-    report.step("page", || with_node(root, check_page));
+    for (name, script) in PAGE_CHECKS {
+        report.step(name, || with_node(root, |root, node| page::script(root, node, script)));
+    }
+    report.step("page-build", || with_node(root, page::build));
     report.step("browser", || with_node(root, browser));
     Ok(report.finish())
 }
@@ -61,7 +67,7 @@ fn done(result: Result<()>) -> Result<Outcome> {
     result.map(|()| Outcome::Passed)
 }
 
-fn with_node(root: &Path, step: fn(&Path, &Node) -> Result<()>) -> Result<Outcome> {
+fn with_node(root: &Path, step: impl FnOnce(&Path, &Node) -> Result<()>) -> Result<Outcome> {
     match Node::find(root) {
         Ok(node) => done(step(root, &node)),
         Err(reason) => Ok(Outcome::Skipped(format!("{reason:#}"))),
@@ -96,15 +102,6 @@ fn real(root: &Path) -> Result<()> {
         command::run(cargo(root).args(args).env("REEF_TEST_VERSIONS", versions_dir(root)))?;
     }
     Ok(())
-}
-
-fn check_page(root: &Path, node: &Node) -> Result<()> {
-    let ui = root.join("ui");
-    node.install(&ui)?;
-    for script in ["lint", "typecheck", "test"] {
-        command::run(node.npm(&ui).args(["run", script]))?;
-    }
-    page::build(root, node)
 }
 
 /// The page in a real browser, against the real program.
