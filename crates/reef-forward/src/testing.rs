@@ -176,7 +176,7 @@ impl Wire {
         loop {
             if let Some(at) = self.read.windows(mark.len()).position(|window| window == mark.as_bytes()) {
                 let rest = self.read.split_off(at + mark.len());
-                return String::from_utf8(std::mem::replace(&mut self.read, rest)).unwrap();
+                return String::from_utf8_lossy(&std::mem::replace(&mut self.read, rest)).into_owned();
             }
             let more = soon(mark, self.stream.read_buf(&mut self.read)).await.unwrap();
             assert_ne!(more, 0, "closed before {mark:?}, after {:?}", String::from_utf8_lossy(&self.read));

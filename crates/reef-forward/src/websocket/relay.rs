@@ -72,7 +72,9 @@ where
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         let Self { client, upstream, down, up, boundary, half_closed } = self;
         let down_done = match down.poll(cx, upstream, client, |bytes| boundary.advance(bytes)) {
-            Poll::Ready(Ok(())) => true,
+            // An instance that ends without a closing frame has crashed or been stopped: the client may try again.
+            Poll::Ready(Ok(())) if !boundary.saw_close() => return Poll::Ready(instance_left(boundary)),
+            Poll::Ready(Ok(())) => down.poll_shut(cx, client).is_ready(),
             Poll::Ready(Err(Broken::Reader)) => return Poll::Ready(instance_left(boundary)),
             Poll::Ready(Err(Broken::Writer)) => return Poll::Ready(End::Left),
             Poll::Ready(Err(Broken::Stalled)) => {
@@ -80,12 +82,8 @@ where
             }
             Poll::Pending => false,
         };
-        // An instance that ends without a closing frame has crashed or been stopped: the client may try again.
-        if down_done && !boundary.saw_close() {
-            return Poll::Ready(instance_left(boundary));
-        }
         let up_done = match up.poll(cx, client, upstream, |_| {}) {
-            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Ok(())) => up.poll_shut(cx, upstream).is_ready(),
             Poll::Ready(Err(Broken::Reader)) => return Poll::Ready(End::Left),
             Poll::Ready(Err(Broken::Writer | Broken::Stalled)) => return Poll::Ready(instance_left(boundary)),
             Poll::Pending => false,
@@ -138,7 +136,7 @@ impl Pipe {
         Self { buf, start: 0, end: 0, unflushed: false, state: State::Open, stall: IdleTimer::new(stall) }
     }
 
-    /// Moves what can be moved; ready once the end of the reader has been passed on.
+    /// Moves what can be moved; ready once the reader has ended and the writer has all of it.
     fn poll<R, W>(
         &mut self,
         cx: &mut Context<'_>,
@@ -167,11 +165,7 @@ impl Pipe {
                 }
             }
             match self.state {
-                State::Shut => return Poll::Ready(Ok(())),
-                State::Ended => {
-                    ready!(Pin::new(&mut *writer).poll_shutdown(cx)).map_err(|_| Broken::Writer)?;
-                    self.state = State::Shut;
-                }
+                State::Ended | State::Shut => return Poll::Ready(Ok(())),
                 State::Open => match self.poll_fill(cx, reader) {
                     Poll::Ready(Ok(0)) => self.state = State::Ended,
                     Poll::Ready(Ok(_)) => {}
@@ -187,6 +181,16 @@ impl Pipe {
                 },
             }
         }
+    }
+
+    /// Passes on that the reader has ended.
+    fn poll_shut<W: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, writer: &mut W) -> Poll<()> {
+        if self.state == State::Ended {
+            // A writer that is gone needs no farewell.
+            let _ = ready!(Pin::new(writer).poll_shutdown(cx));
+            self.state = State::Shut;
+        }
+        Poll::Ready(())
     }
 
     fn poll_fill<R: AsyncRead + Unpin>(&mut self, cx: &mut Context<'_>, reader: &mut R) -> Poll<io::Result<usize>> {
