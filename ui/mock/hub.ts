@@ -118,6 +118,12 @@ export class MockHub {
     return job
   }
 
+  /** Stops all work that still goes on. */
+  dispose() {
+    for (const timer of this.timers.values()) clearTimeout(timer)
+    this.listeners.clear()
+  }
+
   private advance(id: string, job: Job, steps: Step[], delayMs: number) {
     const instance = this.instances.get(id)
     const [step, ...rest] = steps

@@ -79,7 +79,7 @@ function InstanceRows({ instance }: { instance: Instance }) {
       </tr>
       {(job || trouble) && (
         <tr>
-          <td colSpan={6} className="px-4 pb-3 max-md:pt-2">
+          <td colSpan={6} className="max-w-0 px-4 pb-3 max-md:pt-2">
             {job ? (
               <JobProgress job={job} name={instance.name} />
             ) : (
@@ -89,7 +89,7 @@ function InstanceRows({ instance }: { instance: Instance }) {
         </tr>
       )}
       <tr className="md:hidden">
-        <td colSpan={6} className="px-2 pt-1 pb-2">
+        <td colSpan={6} className="max-w-0 px-2 pt-1 pb-2">
           <div className="flex items-center justify-between gap-2 pl-2">
             <span className="min-w-0 truncate text-xs text-muted">
               {instance.model ?? t('instances.defaultModel')}

@@ -176,6 +176,7 @@ export const en = {
   'chat.newSession': 'New session',
   'chat.transcript': 'Conversation',
   'chat.emptyTitle': 'Say something to {name}',
+  'chat.refusedTitle': '{name} cannot answer now',
   'chat.emptyBody': 'Answers appear here as they are written.',
   'chat.message': 'Message',
   'chat.placeholder': 'Message {name}',

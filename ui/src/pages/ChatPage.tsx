@@ -103,6 +103,7 @@ function Conversation({ session }: { session: string }) {
     discard(entry.key)
     setText((draft) => (draft ? `${entry.text}\n${draft}` : entry.text))
   }
+  const name = instance.displayName || instance.name
   const isEmpty = chat.items.length === 0 && pending.length === 0 && !busy
 
   return (
@@ -116,7 +117,7 @@ function Conversation({ session }: { session: string }) {
           {chat.loaded || !isReachable || chat.unavailable ? (
             <Empty
               icon={<MessageCircle size={24} aria-hidden />}
-              title={t('chat.emptyTitle', { name: instance.displayName || instance.name })}
+              title={t(refusal ? 'chat.refusedTitle' : 'chat.emptyTitle', { name })}
               body={refusal ?? t('chat.emptyBody')}
             />
           ) : (
@@ -132,7 +133,7 @@ function Conversation({ session }: { session: string }) {
         />
       )}
       <Composer
-        instanceName={instance.displayName || instance.name}
+        instanceName={name}
         text={text}
         onText={setText}
         sent={sent}

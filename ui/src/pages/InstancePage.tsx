@@ -51,8 +51,8 @@ function ScopedPage({ instance }: { instance: Instance }) {
   return (
     <InstanceScopeContext value={scope}>
       <div className="flex h-full min-h-0 flex-col">
-        <header className="border-b border-line bg-surface px-4 pt-3 sm:px-6">
-          <div className="flex items-center gap-x-3">
+        <header className="grid grid-cols-[minmax(0,1fr)_auto] items-center gap-y-1.5 border-b border-line bg-surface px-4 pt-3 sm:px-6">
+          <div className="flex min-w-0 items-center gap-x-3 max-sm:col-span-2">
             <h1 className="min-w-0 truncate text-lg font-semibold" title={name}>
               {instance.displayName || name}
             </h1>
@@ -60,26 +60,21 @@ function ScopedPage({ instance }: { instance: Instance }) {
               <span className="min-w-0 truncate font-mono text-xs text-muted max-md:hidden">{name}</span>
             )}
             <PhaseBadge instance={instance} />
-            <div className="ml-auto max-sm:hidden">
-              <InstanceActions instance={instance} onRemoved={() => void navigate({ to: '/' })} />
-            </div>
           </div>
-          <div className="mt-1.5 flex items-center justify-between">
-            <nav aria-label={t('instance.tabs', { name })} className="-mb-px flex gap-4">
-              <Tab to="/i/$name" name={name} exact>
-                {t('instance.tabChat')}
-              </Tab>
-              <Tab to="/i/$name/logs" name={name}>
-                {t('instance.tabLogs')}
-              </Tab>
-              <Tab to="/i/$name/details" name={name}>
-                {t('instance.tabDetails')}
-              </Tab>
-            </nav>
-            <div className="sm:hidden">
-              <InstanceActions instance={instance} onRemoved={() => void navigate({ to: '/' })} />
-            </div>
+          <div className="max-sm:order-last">
+            <InstanceActions instance={instance} onRemoved={() => void navigate({ to: '/' })} />
           </div>
+          <nav aria-label={t('instance.tabs', { name })} className="-mb-px flex gap-4 sm:col-span-2">
+            <Tab to="/i/$name" name={name} exact>
+              {t('instance.tabChat')}
+            </Tab>
+            <Tab to="/i/$name/logs" name={name}>
+              {t('instance.tabLogs')}
+            </Tab>
+            <Tab to="/i/$name/details" name={name}>
+              {t('instance.tabDetails')}
+            </Tab>
+          </nav>
         </header>
         {(job || trouble) && (
           <div className="border-b border-line bg-sunken px-4 py-2 sm:px-6">
