@@ -89,7 +89,7 @@ async fn serve(paths: Paths, args: &HubArgs) -> anyhow::Result<()> {
         store,
         drivers: vec![node.driver("process")],
         versions: Arc::new(node),
-        agents: vec![Arc::new(OpenClaw::new())],
+        agents: vec![Arc::new(OpenClaw)],
     })
     .await?;
     announce(&hub, &paths).await?;

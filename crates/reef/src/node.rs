@@ -25,16 +25,16 @@ pub(crate) fn run(data_dir: &Path) -> anyhow::Result<()> {
 
 async fn serve(paths: Paths) -> anyhow::Result<()> {
     let stop = signals::stop_token()?;
-    let shim = ShimCommand::this_program()?;
+    let shim = ShimCommand::this_program();
     let driver = ProcessDriver::new(ProcessConfig {
         root: paths.node.join("instances"),
         versions: reef_node::versions_dir(&paths.node),
         shim: shim.clone(),
-    })?;
+    });
     let server = Server::new(NodeConfig {
         data_dir: paths.node.clone(),
         drivers: vec![Arc::new(driver)],
-        installers: vec![Arc::new(OpenClawInstaller::new()?)],
+        installers: vec![Arc::new(OpenClawInstaller::new())],
         tasks: Arc::new(ProcessTasks::new(shim)),
         hub_uid: None,
     })?;

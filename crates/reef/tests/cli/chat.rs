@@ -106,6 +106,18 @@ async fn a_restart_of_the_hub_in_the_middle_doubles_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_run_that_the_new_hub_does_not_know_is_over_when_it_is_answered() {
+    let whole = [item("u1", "user", "hello", false), item("a1", "assistant", "one two", false)];
+    let hub = hub(vec![
+        vec![snapshot(&[], Value::Null), patch(item("a1", "assistant", "one", true))],
+        vec![snapshot(&whole, Value::Null)],
+    ])
+    .await;
+    let ended = hub.reef(&["chat", "scout", "hello"]).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "one two\n"), "{}", ended.stderr);
+}
+
+#[tokio::test]
 async fn a_message_is_sent_again_under_the_same_key() {
     let refusals = AtomicUsize::new(2);
     let hub = Hub::start(move |asked| match asked.line().as_str() {

@@ -206,8 +206,8 @@ impl State {
         }
         self.other_run = None;
         if run.is_settled() {
-            self.rest();
             self.outcome = Some(run);
+            self.rest();
         } else {
             self.rest_until = None;
             self.outcome = None;
@@ -215,7 +215,10 @@ impl State {
     }
 
     fn rest(&mut self) {
-        self.rest_until = Some(Instant::now() + REST_MAX);
+        // Without an answer there is nothing better to do than to wait: an agent that was cut off from its model tries
+        // again after a while.
+        let enough = self.outcome.is_some() || self.is_answered();
+        self.rest_until = Some(Instant::now() + if enough { REST_MAX } else { AWAY_MAX });
     }
 
     fn is_over(&self) -> bool {
