@@ -1,6 +1,7 @@
 //! The project's commands, and the only place that holds them: whatever a person or CI runs is `cargo xtask …`. What a
 //! command does for the product itself belongs into the product.
 
+mod agent;
 mod command;
 mod node;
 mod openapi;

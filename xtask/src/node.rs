@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::{command, test};
+use crate::{agent, command};
 
 /// The oldest Node that the page's tools run on, as major and minor version.
 const NODE_OLDEST: (u32, u32) = (20, 19);
@@ -89,7 +89,7 @@ fn candidates(root: &Path) -> Vec<PathBuf> {
     let on_path = command::which("node").and_then(|node| node.parent().map(Path::to_owned));
     let data_dir =
         env::var_os("REEF_DATA_DIR").map(PathBuf::from).or_else(|| env::home_dir().map(|home| home.join(".reef")));
-    let stores = [Some(test::versions_dir(root)), data_dir.map(|dir| dir.join("node/versions"))];
+    let stores = [Some(agent::versions_dir(root)), data_dir.map(|dir| dir.join("node/versions"))];
     let installed = stores.into_iter().flatten().filter_map(|store| fs::read_dir(store.join("node")).ok()).flatten();
     on_path
         .into_iter()

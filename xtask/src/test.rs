@@ -1,15 +1,12 @@
 //! `cargo xtask test` and `cargo xtask ci`: the steps, in the order in which they find mistakes soonest.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{env, path::Path, process::ExitCode};
 
 use anyhow::{Result, bail};
 use cargo_metadata::{MetadataCommand, TargetKind};
 
 use crate::{
+    agent,
     command::{self, cargo},
     node::Node,
     openapi, packages, page,
@@ -18,8 +15,6 @@ use crate::{
 
 /// The feature behind which tests of the real agent are kept: they download it.
 const REAL: &str = "real";
-/// The test that fills the folder of [`versions_dir`]; the other tests of the real agent take it from there.
-const REAL_FIRST: &str = "real_install";
 
 /// Steps of the page, and the scripts of its package.json that they run.
 const PAGE_CHECKS: [(&str, &str); 3] = [("page-lint", "lint"), ("page-types", "typecheck"), ("page-test", "test")];
@@ -29,11 +24,6 @@ const PAGE_CHECKS: [(&str, &str); 3] = [("page-lint", "lint"), ("page-types", "t
 pub(crate) enum Extent {
     Test,
     Ci,
-}
-
-/// Where the tests keep agent versions, as `<kind>/<version>`.
-pub(crate) fn versions_dir(root: &Path) -> PathBuf {
-    root.join("target/test-versions")
 }
 
 /// Runs all steps, or the wanted ones.
@@ -54,6 +44,7 @@ pub(crate) fn run(root: &Path, wanted: &[String], extent: Extent) -> Result<Exit
     }
     report.step("rust", || done(command::run(cargo(root).args(["test", "--workspace"]))));
     report.step("openapi", || done(openapi::check(root)));
+    report.step("agent", || done(agent::install(root)));
     report.step("real", || done(real(root)));
     for (name, script) in PAGE_CHECKS {
         report.step(name, || with_node(root, |root, node| page::script(root, node, script)));
@@ -83,7 +74,7 @@ fn dependencies(root: &Path) -> Result<Outcome> {
     done(command::run(cargo(root).args(["deny", "check"])))
 }
 
-/// The tests that need the real agent, the one that installs it first.
+/// The tests that need the real agent.
 fn real(root: &Path) -> Result<()> {
     let metadata = MetadataCommand::new().current_dir(root).no_deps().exec()?;
     let mut tests: Vec<(String, String)> = Vec::new();
@@ -96,10 +87,9 @@ fn real(root: &Path) -> Result<()> {
     if tests.is_empty() {
         bail!("no test of the real agent is there: none has `required-features = [\"{REAL}\"]`");
     }
-    tests.sort_by_key(|(_, test)| test != REAL_FIRST);
     for (package, test) in tests {
         let args = ["test", "--package", &package, "--features", REAL, "--test", &test];
-        command::run(cargo(root).args(args).env("REEF_TEST_VERSIONS", versions_dir(root)))?;
+        command::run(cargo(root).args(args).env("REEF_TEST_VERSIONS", agent::versions_dir(root)))?;
     }
     Ok(())
 }
@@ -119,7 +109,7 @@ fn browser(root: &Path, node: &Node) -> Result<()> {
         node.npm(&e2e)
             .args(["test"])
             .env("REEF_BIN", command::target_dir(root)?.join("debug/reef"))
-            .env("REEF_TEST_VERSIONS", versions_dir(root))
+            .env("REEF_TEST_VERSIONS", agent::versions_dir(root))
             .env("REEF_BROWSER", browser),
     )
 }
