@@ -11,7 +11,7 @@ mod npmrc;
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::StreamExt;
-use reqwest::{Client, NoProxy, Proxy, RequestBuilder, StatusCode, Url, header, redirect};
+use reqwest::{Certificate, Client, NoProxy, Proxy, RequestBuilder, StatusCode, Url, header, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -111,9 +111,11 @@ impl Registry {
             client = client.proxy(proxy_of(proxy, |url| Proxy::https(url))?.no_proxy(no_proxy()));
         }
         if !config.extra_ca().is_empty() {
-            let certificates = reqwest::Certificate::from_pem_bundle(config.extra_ca().as_bytes());
-            let unusable = |_| RegistryError::Config("`ca` or `cafile` holds no usable certificates".to_owned());
-            client = client.tls_certs_merge(certificates.map_err(unusable)?);
+            let certificates = Certificate::from_pem_bundle(config.extra_ca().as_bytes()).unwrap_or_default();
+            if certificates.is_empty() {
+                return Err(RegistryError::Config("`ca` or `cafile` holds no usable certificates".to_owned()));
+            }
+            client = client.tls_certs_merge(certificates);
         }
         let client = client.build().map_err(|err| RegistryError::Config(describe(err)))?;
         Ok(Self { client, config, timing })

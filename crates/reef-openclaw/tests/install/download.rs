@@ -128,7 +128,8 @@ async fn another_content_than_promised_is_refused_and_not_kept() {
 
 #[tokio::test]
 async fn refusals_say_what_is_wrong_and_are_not_repeated() {
-    let cases: [(u16, usize, fn(&RegistryError) -> bool); 4] = [
+    type Expected = fn(&RegistryError) -> bool;
+    let cases: [(u16, usize, Expected); 4] = [
         (404, 1, |err| matches!(err, RegistryError::NotFound { version, .. } if version == "1.0.0")),
         (401, 1, |err| matches!(err, RegistryError::Denied { status: 401, .. })),
         (403, 1, |err| matches!(err, RegistryError::Denied { status: 403, .. })),
@@ -206,4 +207,13 @@ async fn credentials_go_to_the_registry_and_to_nobody_else() {
     assert!(registry.requests().iter().all(|request| request.authorization.as_deref() == Some("Bearer MARKER")));
     assert_eq!(stranger.requests().len(), 2);
     assert!(stranger.requests().iter().all(|request| request.authorization.is_none()));
+}
+
+#[test]
+fn certificates_that_are_none_are_refused() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("ca.pem"), "not a certificate").unwrap();
+    let config = NpmConfig::load(&machine(dir.path(), "cafile=/ca.pem")).unwrap();
+    assert!(matches!(Registry::new(config, QUICK), Err(RegistryError::Config(text)) if text.contains("cafile")));
 }
