@@ -91,6 +91,10 @@ impl NpmConfig {
         let mut registry = parse_registry(setting("registry").unwrap_or(DEFAULT_REGISTRY))?;
         let embedded = take_userinfo(&mut registry);
         let authorization = authorization(&settings, &registry).or(embedded);
+        // Sent as it is, it would be refused with a riddle; written for npm, it would be expanded there.
+        if authorization.as_ref().is_some_and(|value| value.expose_secret().contains("${")) {
+            return Err(RegistryError::Config("the registry's credential names a variable that is not set".to_owned()));
+        }
 
         let proxy_of = |names: &[&str], variables: &[&str]| {
             let configured = names.iter().find_map(|name| setting(name));
@@ -164,18 +168,16 @@ impl NpmConfig {
         }
         let proxies = [("proxy", &self.http_proxy), ("https-proxy", &self.https_proxy)];
         for (key, proxy) in proxies {
-            // Said even when there is none: npm must not guess again from its own environment.
-            let value = proxy.as_ref().map_or_else(|| "null".to_owned(), |proxy| quoted(proxy.expose_secret()));
-            lines.push(format!("{key}={value}"));
+            lines.extend(proxy.as_ref().map(|proxy| format!("{key}={}", quoted(proxy.expose_secret()))));
         }
         lines.extend(self.no_proxy.as_deref().map(|hosts| format!("noproxy={}", quoted(hosts))));
         SecretString::from(lines.join("\n") + "\n")
     }
 }
 
-/// A value that the ini format gives back unchanged. `${` would be expanded even inside quotes; npm knows `\${`.
+/// A value that the ini format gives back unchanged.
 fn quoted(value: &str) -> String {
-    serde_json::Value::from(value.replace("${", "\\${")).to_string()
+    serde_json::Value::from(value).to_string()
 }
 
 /// All settings, the strongest source last: built-in, global, user, environment.

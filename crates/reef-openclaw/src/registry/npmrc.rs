@@ -53,16 +53,11 @@ fn unquote(text: &str) -> String {
 }
 
 /// Replaces `${NAME}` by the variable, and `${NAME?}` by the variable or nothing. An unset `${NAME}` stays as it is, as
-/// with npm: it then shows up in the error of whoever uses the value. `\${` is a plain `${`.
+/// with npm: it then shows up in the error of whoever uses the value.
 fn expand(text: &str, env: &BTreeMap<String, String>) -> String {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("${") {
-        if let Some(before) = rest[..start].strip_suffix('\\') {
-            expanded.extend([before, "${"]);
-            rest = &rest[start + 2..];
-            continue;
-        }
         let Some(end) = rest[start..].find('}').map(|offset| start + offset) else { break };
         expanded.push_str(&rest[..start]);
         let name = &rest[start + 2..end];
@@ -93,7 +88,6 @@ mod tests {
             ("//r.example/:_authToken=${MISSING}", "//r.example/:_authToken", "${MISSING}"),
             ("key=a${MISSING?}b", "key", "ab"),
             ("key=${", "key", "${"),
-            (r"key=a\${TOKEN}", "key", "a${TOKEN}"),
             (r#"ca="line\nline""#, "ca", "line\nline"),
             ("key='a;b'", "key", "a;b"),
             (r"key=a\;b", "key", "a;b"),

@@ -130,21 +130,26 @@ fn unusable_registries_are_refused_without_showing_them() {
 
 #[test]
 fn the_rendered_npmrc_means_the_same() {
-    let npmrc = "registry=https://r.example/npm/\n//r.example/:_authToken=\"a;b${X\"\nhttps-proxy=http://u:p@proxy:3128\nnoproxy=x.example,y";
+    let npmrc = "registry=https://r.example/npm/\n//r.example/:_authToken=\"a;b\"\nhttps-proxy=http://u:p@proxy:3128\nnoproxy=x.example,y";
     let config = Host::new(&[("HOME", "/h")], &[("/h/.npmrc", npmrc)]).load().unwrap();
     let rendered = config.to_npmrc();
     insta::assert_snapshot!(rendered.expose_secret(), @r#"
     registry=https://r.example/npm/
     strict-ssl=true
-    //r.example/:_authToken="a;b\\${X"
-    proxy=null
+    //r.example/:_authToken="a;b"
     https-proxy="http://u:p@proxy:3128"
     noproxy="x.example,y"
     "#);
-    let again =
-        Host::new(&[("HOME", "/h"), ("HTTP_PROXY", "http://ambient")], &[("/h/.npmrc", rendered.expose_secret())]);
-    let again = again.load().unwrap();
+    let again = Host::new(&[("HOME", "/h")], &[("/h/.npmrc", rendered.expose_secret())]).load().unwrap();
+    assert_eq!(authorization_of(&again, "https://r.example/x"), Some("Bearer a;b".to_owned()));
     assert_eq!(again.registry(), config.registry());
     assert_eq!(again.proxies().1.unwrap().expose_secret(), "http://u:p@proxy:3128");
     assert!(again.proxies().0.is_none());
+}
+
+#[test]
+fn a_credential_from_a_missing_variable_is_told() {
+    let npmrc = "//registry.npmjs.org/:_authToken=${NPM_TOKEN}";
+    let err = Host::new(&[("HOME", "/h")], &[("/h/.npmrc", npmrc)]).load().unwrap_err();
+    assert!(err.to_string().contains("variable that is not set"), "{err}");
 }
