@@ -13,6 +13,10 @@ mod meter;
 mod provider;
 mod request;
 mod serve;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod upstream;
 mod usage;
 
