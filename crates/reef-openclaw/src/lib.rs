@@ -7,11 +7,13 @@ mod chat;
 pub mod credential;
 mod gateway;
 mod handshake;
+pub mod install;
 mod kind;
 pub mod link;
-pub mod install;
 pub mod registry;
 pub mod render;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod version;
 
 pub use kind::OpenClaw;

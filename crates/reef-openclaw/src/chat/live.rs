@@ -192,6 +192,7 @@ impl Tracker {
             "run_status" if data["phase"] == "retrying" => run.enter(Phase::Retrying, retry_message(data)),
             "run_status" => run.enter(Phase::Preparing, None),
             "assistant" => run.on_words(data),
+            "item" if data["kind"] == "preamble" => run.on_preamble(data),
             "thinking" => run.on_thinking(data),
             "tool" => run.on_tool(data),
             "lifecycle" => {

@@ -158,22 +158,30 @@ impl Run {
     /// A piece of the assistant's current message. `itemId` is `<attempt>:<n>`, counting messages from 1 in each attempt;
     /// a retry is a new attempt, and what the earlier ones left in the transcript comes before it.
     pub(super) fn on_words(&mut self, data: &Value) -> Vec<ChatEvent> {
-        let Some(said) = data["text"].as_str() else { return Vec::new() };
-        self.has_agent_words = true;
-        let next = self.rows.len() + 1;
-        let ordinal = match data["itemId"].as_str().and_then(|id| id.rsplit_once(':')) {
-            Some((attempt, number)) => {
-                let number = number.parse().unwrap_or(next);
-                let before = *self.attempts.entry(attempt.to_owned()).or_insert(next.saturating_sub(number));
-                before + number
-            }
-            None => next,
+        let (Some(said), item) = (data["text"].as_str(), data["itemId"].as_str().unwrap_or_default()) else {
+            return Vec::new();
         };
-        if ordinal < next {
+        self.has_agent_words = true;
+        let (attempt, number) = item.rsplit_once(':').unwrap_or((item, "1"));
+        self.on_numbered_words(attempt, number.parse().unwrap_or(1), said)
+    }
+
+    /// What the assistant says before it calls a tool, which may come as nothing but this.
+    pub(super) fn on_preamble(&mut self, data: &Value) -> Vec<ChatEvent> {
+        match (data["itemId"].as_str(), data["progressText"].as_str()) {
+            (Some(item), Some(said)) => self.on_numbered_words(item, 1, said),
+            _ => Vec::new(),
+        }
+    }
+
+    fn on_numbered_words(&mut self, attempt: &str, number: usize, said: &str) -> Vec<ChatEvent> {
+        let next = self.rows.len() + 1;
+        let before = *self.attempts.entry(attempt.to_owned()).or_insert(next.saturating_sub(number));
+        if before + number < next {
             // Late: the row is here already and knows better.
             return Vec::new();
         }
-        self.show_words(ordinal, said.to_owned())
+        self.show_words(before + number, said.to_owned())
     }
 
     /// The same from `chat`, for turns that no agent's words come from. All messages of the turn are joined there.
@@ -248,6 +256,8 @@ impl Run {
                 self.live.retain(|live| live.id != item.id);
             }
         }
+        // A row that calls a tool comes without the words before the call, although history has them.
+        items.extend(ordinal.into_iter().flat_map(|ordinal| self.finish_words(ordinal)));
         let mut events: Vec<ChatEvent> = items.into_iter().map(|item| self.change(ChatChange::Item(item))).collect();
         if row.is_assistant() && self.reload_due.take().is_some() {
             events.push(self.change(ChatChange::Reload));
@@ -268,6 +278,16 @@ impl Run {
             events.extend(self.show_words(self.rows.len() + 1, rest.to_owned()));
         }
         events
+    }
+
+    /// Takes what is still growing of the n-th message.
+    fn finish_words(&mut self, ordinal: usize) -> Vec<ChatItem> {
+        let id = rows::assistant_id(&self.id, ordinal);
+        let ids = [rows::thinking_id(&id), id];
+        let (finished, live): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.live).into_iter().partition(|item| ids.contains(&item.id));
+        self.live = live;
+        finished.into_iter().map(|item| ChatItem { streaming: false, ..item }).collect()
     }
 
     fn remember_call(&mut self, call: ChatItem) {

@@ -202,6 +202,23 @@ fn messages_and_thoughts_of_one_turn_keep_apart() {
 }
 
 #[test]
+fn words_before_a_tool_call_may_come_as_a_preamble_only() {
+    let mut lab = Lab::new();
+    let call = json!({"role": "assistant", "content": [{"type": "toolCall", "id": "c1", "name": "exec",
+        "arguments": {"command": "ls"}}], "__openclaw": {"runId": "run-1", "id": "a1"}});
+    let preamble =
+        |text: &str| agent("item", json!({"kind": "preamble", "itemId": "commentary-0", "progressText": text}));
+    lab.feed(preamble("I will"));
+    lab.feed(preamble("I will look."));
+    lab.feed(row(call));
+    assert_eq!(lab.screen.texts(), [("run-1:1", "I will look."), ("tool:c1", "ls")]);
+    assert!(!lab.screen.items[0].streaming);
+    assert!(lab.feed(preamble("I will look.")).is_empty(), "late");
+    lab.feed(words("a:2", "Done."));
+    assert_eq!(lab.screen.texts().last(), Some(&("run-1:2", "Done.")));
+}
+
+#[test]
 fn a_retry_does_not_write_over_what_is_in_the_transcript() {
     let mut lab = Lab::new();
     lab.feed(words("first:1", "I will run it."));

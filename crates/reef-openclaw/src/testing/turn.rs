@@ -1,0 +1,258 @@
+//! The conversations of the fake gateway: what it answers, says and writes down, in the order that the real one does.
+
+use serde_json::{Value, json};
+use tokio::time::{Duration, sleep};
+use uuid::Uuid;
+
+use super::{Arc, Behaviour, Inner, Out};
+
+/// Pause between two pieces of an answer.
+const PIECE_PAUSE: Duration = Duration::from_millis(20);
+
+/// Pause between the end of a failed or aborted turn and its row.
+const LATE_ROW_PAUSE: Duration = Duration::from_millis(30);
+
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    rows: Vec<Value>,
+    running: Option<Running>,
+    last: Option<(String, &'static str)>,
+}
+
+#[derive(Debug, Clone)]
+struct Running {
+    run: String,
+    said: String,
+}
+
+impl Inner {
+    /// The answer to a request; none while it is deaf.
+    pub(super) fn answer(self: &Arc<Self>, behaviour: Behaviour, request: &Value) -> Option<Value> {
+        let params = &request["params"];
+        let session = full_key(params["sessionKey"].as_str().unwrap_or_default());
+        let payload = match request["method"].as_str().unwrap_or_default() {
+            "sessions.subscribe" => Ok(json!({"subscribed": true})),
+            "sessions.list" => Ok(json!({"sessions": self.list()})),
+            _ if behaviour == Behaviour::Deaf => return None,
+            "health" => Ok(json!({"ok": true})),
+            "chat.history" => Ok(self.history(&session, params["limit"].as_u64().unwrap_or(200))),
+            "chat.send" => Ok(self.chat_send(&session, params)),
+            "chat.abort" => Ok(self.abort(&session)),
+            "gateway.restart.preflight" => {
+                let safe = self.sessions.lock().values().all(|session| session.running.is_none());
+                Ok(json!({"safe": safe}))
+            }
+            "gateway.suspend.prepare" => Ok(json!({"status": "ready", "suspensionId": "s-1"})),
+            "gateway.suspend.resume" => Ok(json!({"ok": true})),
+            other => Err(json!({"code": "INVALID_REQUEST", "message": format!("unknown method: {other}")})),
+        };
+        Some(match payload {
+            Ok(payload) => json!({"type": "res", "id": request["id"], "ok": true, "payload": payload}),
+            Err(error) => json!({"type": "res", "id": request["id"], "ok": false, "error": error}),
+        })
+    }
+
+    pub(super) fn say_elsewhere(&self, session: &str, text: &str) {
+        self.write_down(&full_key(session), json!({"role": "user", "content": text}));
+    }
+
+    fn list(&self) -> Vec<Value> {
+        let sessions = self.sessions.lock();
+        let row = |(key, session): (&String, &Session)| {
+            json!({"key": key, "modelProvider": "echo", "model": "echo-1", "inputTokens": 1, "outputTokens": 2,
+                "hasActiveRun": session.running.is_some()})
+        };
+        sessions.iter().map(row).collect()
+    }
+
+    fn history(&self, key: &str, limit: u64) -> Value {
+        let sessions = self.sessions.lock();
+        let Some(session) = sessions.get(key) else { return json!({"messages": [], "hasMore": false}) };
+        let skipped = session.rows.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
+        let mut page =
+            json!({"messages": &session.rows[skipped..], "hasMore": skipped > 0, "sessionInfo": {"key": key}});
+        match (&session.running, &session.last) {
+            (Some(running), _) => {
+                page["sessionInfo"]["status"] = json!("running");
+                page["inFlightRun"] = json!({"runId": running.run, "text": running.said});
+            }
+            (None, Some((run, status))) => {
+                page["sessionInfo"]["status"] = json!(status);
+                page["sessionInfo"]["lastRunId"] = json!(run);
+            }
+            (None, None) => {}
+        }
+        page
+    }
+
+    fn chat_send(self: &Arc<Self>, session: &str, params: &Value) -> Value {
+        let text = |name: &str| params[name].as_str().unwrap_or_default().to_owned();
+        let (run, message) = (text("idempotencyKey"), text("message"));
+        let known = self.sent.lock().insert(run.clone(), message.clone()).is_some();
+        if known {
+            return json!({"runId": run, "status": "in_flight"});
+        }
+        let running = Running { run: run.clone(), said: String::new() };
+        self.sessions.lock().entry(session.to_owned()).or_default().running = Some(running);
+        tokio::spawn(Turn { inner: self.clone(), session: session.to_owned(), run: run.clone(), seq: 0 }.play(message));
+        json!({"runId": run, "status": "started"})
+    }
+
+    fn abort(&self, session: &str) -> Value {
+        let Some(running) = self.finish(session, "killed") else { return json!({"ok": true, "aborted": false}) };
+        let payload = json!({"runId": running.run, "sessionKey": session, "state": "aborted",
+            "message": message(&running.said)});
+        self.send(Out::Event { name: "chat", payload });
+        let key = format!("{}:assistant", running.run);
+        let mut row = message(&running.said);
+        row["idempotencyKey"] = json!(key);
+        self.write_down(session, with_run(row, &running.run));
+        json!({"ok": true, "aborted": true, "runIds": [running.run]})
+    }
+
+    /// Ends the session's turn and returns it, if there is one.
+    fn finish(&self, session: &str, status: &'static str) -> Option<Running> {
+        let mut sessions = self.sessions.lock();
+        let session = sessions.get_mut(session)?;
+        let running = session.running.take()?;
+        session.last = Some((running.run.clone(), status));
+        Some(running)
+    }
+
+    fn write_down(&self, session: &str, mut row: Value) {
+        row["timestamp"] = json!(jiff::Timestamp::now().as_millisecond());
+        row["__openclaw"]["id"] = json!(Uuid::now_v7().to_string());
+        self.sessions.lock().entry(session.to_owned()).or_default().rows.push(row.clone());
+        self.send(Out::Event { name: "session.message", payload: json!({"sessionKey": session, "message": row}) });
+    }
+}
+
+/// One turn on its way.
+struct Turn {
+    inner: Arc<Inner>,
+    session: String,
+    run: String,
+    seq: u64,
+}
+
+impl Turn {
+    async fn play(mut self, message: String) {
+        let user = json!({"role": "user", "content": message, "idempotencyKey": format!("{}:user", self.run)});
+        self.inner.write_down(&self.session, user);
+        self.chat(json!({"state": "status", "phase": "starting_model"}));
+        match message.split([' ', ':']).next() {
+            Some("fail") => return self.fail().await,
+            Some("tool") => self.call_tool().await,
+            _ => {}
+        }
+        let ordinal = if message.starts_with("tool") { 2 } else { 1 };
+        let before = self.said();
+        let answer = if ordinal == 2 { "Tool said: out".to_owned() } else { format!("Echo: {message}") };
+        let mut releases = self.inner.releases.subscribe();
+        releases.mark_unchanged();
+        let mut said = String::new();
+        for (index, word) in answer.split_inclusive(' ').enumerate() {
+            if index == 2 && message.starts_with("hold") && releases.changed().await.is_err() {
+                return;
+            }
+            said.push_str(word);
+            if !self.say(ordinal, &before, &said) {
+                return;
+            }
+            sleep(PIECE_PAUSE).await;
+        }
+        self.end(&said);
+    }
+
+    fn end(&mut self, said: &str) {
+        let all = self.said();
+        if self.inner.finish(&self.session, "done").is_none() {
+            return;
+        }
+        let row = with_run(
+            json!({"role": "assistant", "content": [{"type": "text", "text": said}],
+            "stopReason": "stop"}),
+            &self.run,
+        );
+        self.inner.write_down(&self.session, row);
+        self.chat(json!({"state": "final", "stopReason": "stop", "message": message(&all)}));
+    }
+
+    async fn fail(mut self) {
+        if self.inner.finish(&self.session, "failed").is_none() {
+            return;
+        }
+        let why = "LLM request failed.";
+        self.chat(json!({"state": "error", "errorMessage": why}));
+        self.chat(json!({"state": "error", "errorMessage": format!("Agent failed before reply: {why}")}));
+        sleep(LATE_ROW_PAUSE).await;
+        let row = json!({"role": "assistant", "content": [{"type": "text", "text": why}], "stopReason": "error",
+            "idempotencyKey": format!("{}:terminal-error", self.run)});
+        self.inner.write_down(&self.session, with_run(row, &self.run));
+    }
+
+    async fn call_tool(&mut self) {
+        let call = format!("call-{}", self.run);
+        self.say(1, "", "I will look.");
+        sleep(PIECE_PAUSE).await;
+        let content = json!([{"type": "text", "text": "I will look."},
+            {"type": "toolCall", "id": call, "name": "exec", "arguments": {"command": "ls"}}]);
+        let row = json!({"role": "assistant", "content": content, "stopReason": "toolUse"});
+        self.inner.write_down(&self.session, with_run(row, &self.run));
+        let data = json!({"phase": "start", "name": "exec", "toolCallId": call, "args": {"command": "ls"}});
+        self.agent("tool", &data);
+        sleep(PIECE_PAUSE).await;
+        let output = json!([{"type": "text", "text": "out"}]);
+        self.agent(
+            "tool",
+            &json!({"phase": "result", "name": "exec", "toolCallId": call, "result": {"content": output}}),
+        );
+        let row = json!({"role": "toolResult", "toolCallId": call, "toolName": "exec", "content": output});
+        self.inner.write_down(&self.session, with_run(row, &self.run));
+    }
+
+    /// False when the turn was ended in the meantime.
+    fn say(&mut self, ordinal: usize, before: &str, said: &str) -> bool {
+        let all = if before.is_empty() { said.to_owned() } else { format!("{before}\n\n{said}") };
+        match self.inner.sessions.lock().get_mut(&self.session).and_then(|session| session.running.as_mut()) {
+            Some(running) if running.run == self.run => running.said.clone_from(&all),
+            _ => return false,
+        }
+        self.agent("assistant", &json!({"text": said.trim_end(), "itemId": format!("attempt:{ordinal}")}));
+        self.chat(json!({"state": "delta", "message": message(&all)}));
+        true
+    }
+
+    fn said(&self) -> String {
+        let sessions = self.inner.sessions.lock();
+        sessions.get(&self.session).and_then(|s| s.running.as_ref()).map_or_else(String::new, |r| r.said.clone())
+    }
+
+    fn chat(&mut self, mut payload: Value) {
+        self.seq += 1;
+        payload["runId"] = json!(self.run);
+        payload["sessionKey"] = json!(self.session);
+        payload["seq"] = json!(self.seq);
+        self.inner.send(Out::Event { name: "chat", payload });
+    }
+
+    fn agent(&mut self, stream: &str, data: &Value) {
+        self.seq += 1;
+        let payload = json!({"runId": self.run, "sessionKey": self.session, "stream": stream, "data": data,
+            "seq": self.seq, "isHeartbeat": false});
+        self.inner.send(Out::Event { name: "agent", payload });
+    }
+}
+
+fn message(text: &str) -> Value {
+    json!({"role": "assistant", "content": [{"type": "text", "text": text}]})
+}
+
+fn with_run(mut row: Value, run: &str) -> Value {
+    row["__openclaw"]["runId"] = json!(run);
+    row
+}
+
+fn full_key(session: &str) -> String {
+    crate::chat::sessions::key(session, None, None)
+}
