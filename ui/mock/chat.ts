@@ -91,7 +91,8 @@ function patch(conversation: Conversation, change: { item?: ChatItem; run?: Conv
     else conversation.items[index] = item
   }
   if (run) conversation.run = run
-  for (const listener of conversation.listeners) listener('patch', { cursor: conversation.cursor, ...change })
+  for (const listener of conversation.listeners)
+    listener('patch', { cursor: `mock-${conversation.cursor}`, ...change })
 }
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))

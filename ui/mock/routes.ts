@@ -87,7 +87,7 @@ function instances(call: Call): void {
   }
   const instance = hub.find(id)
   if (!instance) return fail(call, 404, 'instance_not_found', `There is no instance ${id}.`)
-  if (request.method === 'DELETE') return json(call, 202, { job: hub.work(instance, 'delete').job })
+  if (request.method === 'DELETE') return json(call, 202, hub.work(instance, 'delete'))
   switch (verb) {
     case undefined:
       return json(call, 200, instance)
@@ -137,7 +137,7 @@ function chat(call: Call, id: string): void {
   if (action === 'stream') {
     const send = stream(call)
     const { cursor, items, run } = conversation
-    send('snapshot', { cursor, items, run })
+    send('snapshot', { cursor: `mock-${cursor}`, items, run })
     conversation.listeners.add(send)
     call.request.on('close', () => conversation.listeners.delete(send))
     return

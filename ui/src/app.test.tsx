@@ -130,12 +130,12 @@ describe('chatting', () => {
     const { user, emit, hub, sent } = await renderApp('/i/scout')
     const box = await screen.findByRole('textbox', { name: 'Message' })
     await waitFor(() => expect(FakeEventSource.open('/chat/main/stream')).toHaveLength(1))
-    emit('/chat/', 'snapshot', { cursor: 0, items: [], run: null })
+    emit('/chat/', 'snapshot', { cursor: 'e-0', items: [], run: null })
 
     await user.type(box, 'good morning{Enter}')
     expect(await screen.findByText('good morning')).toBeVisible()
-    emit('/chat/', 'patch', { cursor: 1, item: say('u1', 'user', 'good morning') })
-    emit('/chat/', 'patch', { cursor: 2, item: say('u1', 'user', 'good morning') })
+    emit('/chat/', 'patch', { cursor: 'e-1', item: say('u1', 'user', 'good morning') })
+    emit('/chat/', 'patch', { cursor: 'e-2', item: say('u1', 'user', 'good morning') })
     expect(screen.getAllByText('good morning')).toHaveLength(1)
 
     await user.type(box, 'refuse this{Enter}')
@@ -149,7 +149,7 @@ describe('chatting', () => {
     const { user, emit, hub, sent, router } = await renderApp('/i/scout')
     const archivist = hub.find('archivist')?.id
     await screen.findByRole('textbox', { name: 'Message' })
-    emit('/chat/', 'snapshot', { cursor: 0, items: [say('u1', 'user', 'secret of scout')], run: null })
+    emit('/chat/', 'snapshot', { cursor: 'e-0', items: [say('u1', 'user', 'secret of scout')], run: null })
     expect(screen.getByText('secret of scout')).toBeVisible()
 
     await user.keyboard('{Control>}k{/Control}')

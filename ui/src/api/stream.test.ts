@@ -47,6 +47,39 @@ describe('openStream', () => {
     stop()
   })
 
+  it('waits longer for a hub that lets in and throws out at once', () => {
+    const { stop } = open()
+    for (let i = 0; i < 4; i += 1) {
+      FakeEventSource.last().emit('open')
+      FakeEventSource.last().emit('error')
+      vi.advanceTimersByTime(16_000)
+    }
+    FakeEventSource.last().emit('open')
+    FakeEventSource.last().emit('error')
+    const before = FakeEventSource.all.length
+    vi.advanceTimersByTime(2_000)
+    expect(FakeEventSource.all).toHaveLength(before)
+    stop()
+  })
+
+  it('does not come back after the end', () => {
+    const { states, stop } = open()
+    FakeEventSource.last().emit('open')
+    FakeEventSource.last().emit('end', {})
+    vi.advanceTimersByTime(60_000)
+    expect(states).toEqual(['live', 'ended'])
+    expect(FakeEventSource.all).toHaveLength(1)
+    stop()
+  })
+
+  it('takes an event named error for what it is', () => {
+    const { states, stop } = open()
+    FakeEventSource.last().emit('open')
+    FakeEventSource.last().emit('error', { code: 'x', message: 'no log' })
+    expect(states).toEqual(['live'])
+    stop()
+  })
+
   it('notices a connection that fell silent', () => {
     const { states, stop } = open()
     FakeEventSource.last().emit('open')

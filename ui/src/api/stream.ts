@@ -5,10 +5,12 @@
 const SILENCE_MS_MAX = 45_000
 const RETRY_MS_MIN = 500
 const RETRY_MS_MAX = 15_000
+/** A connection that lasted this long was a good one: the next failure starts from the shortest wait. */
+const STABLE_MS = 5_000
 /** A tab hidden for longer than this gives its connection back. */
 const HIDDEN_GRACE_MS = 60_000
 
-export type StreamState = 'connecting' | 'live' | 'lost'
+export type StreamState = 'connecting' | 'live' | 'lost' | 'ended'
 
 export interface StreamOptions {
   url: string
@@ -28,6 +30,7 @@ export function openStream({ url, on, onState }: StreamOptions): () => void {
   let source: EventSource | null = null
   let attempt = 0
   let ended = false
+  let openedAt = Infinity
   let retryTimer: number | undefined
   let silenceTimer: number | undefined
   let hiddenTimer: number | undefined
@@ -40,6 +43,8 @@ export function openStream({ url, on, onState }: StreamOptions): () => void {
   }
   const retry = () => {
     close()
+    if (Date.now() - openedAt >= STABLE_MS) attempt = 0
+    openedAt = Infinity
     // The first failure is often a short blip: say so only when a second try failed too.
     onState(attempt === 0 ? 'connecting' : 'lost')
     retryTimer = window.setTimeout(connect, retryDelayMs(attempt))
@@ -56,23 +61,33 @@ export function openStream({ url, on, onState }: StreamOptions): () => void {
     source = opened
     heard()
     opened.addEventListener('open', () => {
-      attempt = 0
+      openedAt = Date.now()
       heard()
       onState('live')
     })
-    opened.addEventListener('error', retry)
+    opened.addEventListener('error', (event) => {
+      // The hub may send an event of this name; only one without data is the connection's own.
+      if (!(event instanceof MessageEvent)) retry()
+    })
+    // The hub has said all there is to say.
+    opened.addEventListener('end', () => {
+      ended = true
+      close()
+      onState('ended')
+    })
     opened.addEventListener('ping', heard)
     for (const [name, handler] of Object.entries(on)) {
       opened.addEventListener(name, (event) => {
+        if (!(event instanceof MessageEvent)) return
         heard()
-        handler(JSON.parse((event as MessageEvent<string>).data))
+        handler(JSON.parse(event.data as string))
       })
     }
   }
   const onVisibility = () => {
     window.clearTimeout(hiddenTimer)
     if (document.hidden) hiddenTimer = window.setTimeout(close, HIDDEN_GRACE_MS)
-    else if (!source) {
+    else if (!source && !ended) {
       attempt = 0
       connect()
     }

@@ -12,40 +12,61 @@ describe('reduceChat', () => {
       items: [item('a', 'old'), item('gone', 'x')],
       run: { id: 'r', phase: 'answering' },
       unavailable: { code: 'instance_unavailable', message: 'away' },
+      cursor: 'e-3',
     }
     const after = reduceChat(before, {
       type: 'snapshot',
-      data: { cursor: 9, items: [item('a', 'new')], run: null },
+      data: { cursor: 'e-9', items: [item('a', 'new')], run: null },
     })
-    expect(after).toEqual({ loaded: true, items: [item('a', 'new')], run: null, unavailable: null })
+    expect(after).toEqual({
+      loaded: true,
+      items: [item('a', 'new')],
+      run: null,
+      unavailable: null,
+      cursor: 'e-9',
+    })
   })
 
   it('sets a known item in its place and appends an unknown one', () => {
     let state = loaded(item('a', 'one'), item('b', 'two'))
-    state = reduceChat(state, { type: 'patch', data: { cursor: 1, item: item('a', 'one more') } })
-    state = reduceChat(state, { type: 'patch', data: { cursor: 2, item: item('c', 'three') } })
+    state = reduceChat(state, { type: 'patch', data: { cursor: 'e-1', item: item('a', 'one more') } })
+    state = reduceChat(state, { type: 'patch', data: { cursor: 'e-2', item: item('c', 'three') } })
     expect(state.items.map((one) => one.text)).toEqual(['one more', 'two', 'three'])
   })
 
   it('shows an item once, however often the same patch arrives', () => {
     let state = loaded()
     for (let i = 0; i < 3; i += 1) {
-      state = reduceChat(state, { type: 'patch', data: { cursor: i, item: item('a', 'same') } })
+      state = reduceChat(state, { type: 'patch', data: { cursor: `e-${i}`, item: item('a', 'same') } })
     }
     expect(state.items).toHaveLength(1)
+  })
+
+  it.each([
+    ['e-4', 0],
+    ['e-5', 0],
+    ['e-6', 1],
+    ['e-10', 1],
+    ['other-1', 1],
+  ])('after a snapshot at e-5, a patch at %s adds %i items', (cursor, added) => {
+    const state = reduceChat(
+      { ...loaded(), cursor: 'e-5' },
+      { type: 'patch', data: { cursor, item: item('a', '') } },
+    )
+    expect(state.items).toHaveLength(added)
   })
 
   it('keeps the run when a patch is only about an item', () => {
     const run = { id: 'r', phase: 'answering' }
     const state = reduceChat(
       { ...loaded(), run },
-      { type: 'patch', data: { cursor: 1, item: item('a', '') } },
+      { type: 'patch', data: { cursor: 'e-1', item: item('a', '') } },
     )
     expect(state.run).toEqual(run)
   })
 
   it('ignores a patch without a snapshot before it', () => {
-    expect(reduceChat(emptyChat, { type: 'patch', data: { cursor: 1, item: item('a', 'x') } })).toBe(
+    expect(reduceChat(emptyChat, { type: 'patch', data: { cursor: 'e-1', item: item('a', 'x') } })).toBe(
       emptyChat,
     )
   })

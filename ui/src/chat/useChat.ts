@@ -2,7 +2,7 @@ import { useCallback, useEffect, useReducer, useState } from 'react'
 import { toFailure } from '../api/errors'
 import type { InstanceApi } from '../api/instance'
 import { openStream, type StreamState } from '../api/stream'
-import type { ChatPatch, ChatSnapshot } from '../api/types'
+import type { ChatPatch, ChatSnapshot, StreamTrouble } from '../api/types'
 import { randomKey } from '../lib/key'
 import { pendingOf, type Outgoing } from './outbox'
 import { emptyChat, reduceChat } from './state'
@@ -21,8 +21,7 @@ export function useChat(api: InstanceApi, session: string, listen: boolean) {
       on: {
         snapshot: (data) => dispatch({ type: 'snapshot', data: data as ChatSnapshot }),
         patch: (data) => dispatch({ type: 'patch', data: data as ChatPatch }),
-        unavailable: (data) =>
-          dispatch({ type: 'unavailable', data: data as { code: string; message: string } }),
+        unavailable: (data) => dispatch({ type: 'unavailable', data: data as StreamTrouble }),
       },
     })
   }, [api, session, listen])

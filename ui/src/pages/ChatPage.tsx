@@ -9,6 +9,7 @@ import type { Outgoing } from '../chat/outbox'
 import { isBusy } from '../chat/state'
 import { Transcript } from '../chat/Transcript'
 import { useChat } from '../chat/useChat'
+import { useHubState } from '../components/hubState'
 import { useInstanceScope } from '../components/instanceScope'
 import { t } from '../i18n/t'
 import { instanceCan } from '../instances/can'
@@ -91,6 +92,7 @@ function Conversation({ session }: { session: string }) {
     mutationFn: () => api.abort(session),
     onError: (error) => toast.failure(t('chat.stopFailed'), error),
   })
+  const hub = useHubState()
   const busy = isBusy(chat.run)
   const client = useQueryClient()
   // A first message makes a session, a turn may give it a title.
@@ -108,7 +110,9 @@ function Conversation({ session }: { session: string }) {
 
   return (
     <>
-      {isReachable && connection === 'lost' && <Banner tone="warn">{t('chat.lost')}</Banner>}
+      {isReachable && connection === 'lost' && hub.stream !== 'lost' && (
+        <Banner tone="warn">{t('chat.lost')}</Banner>
+      )}
       {chat.unavailable && (
         <Banner tone="warn">{t('chat.unavailable', { message: chat.unavailable.message })}</Banner>
       )}

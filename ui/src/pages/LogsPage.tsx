@@ -1,7 +1,7 @@
 import { ScrollText } from 'lucide-react'
 import { useEffect, useLayoutEffect, useRef, useState } from 'react'
 import { openStream, type StreamState } from '../api/stream'
-import type { LogLine } from '../api/types'
+import type { LogLine, StreamTrouble } from '../api/types'
 import { useInstanceScope } from '../components/instanceScope'
 import { t } from '../i18n/t'
 import { formatClock, formatCount, formatDateTime } from '../lib/format'
@@ -12,8 +12,14 @@ import { Banner, Empty } from '../ui/blocks'
 const FOLLOW_DISTANCE_PX = 40
 
 export function LogsPage() {
+  const { instance } = useInstanceScope()
+  // Output ends with the process; another start has its own.
+  return <LogView key={instance.startedAt ?? ''} />
+}
+
+function LogView() {
   const { api, instance } = useInstanceScope()
-  const { lines, state } = useLogLines(api.logStreamUrl())
+  const { lines, state, trouble } = useLogLines(api.logStreamUrl())
   const [filter, setFilter] = useState('')
   const [follow, setFollow] = useState(true)
   const box = useRef<HTMLDivElement>(null)
@@ -32,6 +38,7 @@ export function LogsPage() {
   return (
     <div className="flex h-full min-h-0 flex-col">
       {state === 'lost' && <Banner tone="warn">{t('logs.lost')}</Banner>}
+      {trouble && <Banner tone="warn">{trouble.message}</Banner>}
       <div className="flex items-center gap-3 border-b border-line px-4 py-1.5 sm:px-6">
         <input
           type="search"
@@ -79,7 +86,7 @@ export function LogsPage() {
             </span>
           </div>
         ))}
-        {lines.length === 0 && state === 'live' && (
+        {lines.length === 0 && (state === 'live' || state === 'ended') && (
           <Empty
             icon={<ScrollText size={24} aria-hidden />}
             title={t('logs.empty')}
@@ -94,6 +101,7 @@ export function LogsPage() {
 function useLogLines(url: string) {
   const [lines, setLines] = useState<NumberedLine[]>([])
   const [state, setState] = useState<StreamState>('connecting')
+  const [trouble, setTrouble] = useState<StreamTrouble | null>(null)
   useEffect(() => {
     // Lines come in bursts: draw once per frame, not once per line.
     let waiting: LogLine[] = []
@@ -112,9 +120,11 @@ function useLogLines(url: string) {
         if (next === 'live') {
           waiting = []
           setLines([])
+          setTrouble(null)
         }
       },
       on: {
+        error: (data) => setTrouble(data as StreamTrouble),
         line: (data) => {
           waiting.push(data as LogLine)
           frame ||= requestAnimationFrame(flush)
@@ -126,5 +136,5 @@ function useLogLines(url: string) {
       cancelAnimationFrame(frame)
     }
   }, [url])
-  return { lines, state }
+  return { lines, state, trouble }
 }

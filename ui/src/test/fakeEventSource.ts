@@ -28,7 +28,9 @@ export class FakeEventSource extends EventTarget {
 
   emit(name: string, data?: unknown): void {
     if (this.closed) return
-    this.dispatchEvent(new MessageEvent(name, { data: JSON.stringify(data) }))
+    const event =
+      data === undefined ? new Event(name) : new MessageEvent(name, { data: JSON.stringify(data) })
+    this.dispatchEvent(event)
   }
 
   close(): void {
