@@ -25,6 +25,9 @@ use error::describe;
 /// The largest document about a package, in bytes.
 const DOCUMENT_BYTES_MAX: usize = 64 << 20;
 
+/// The longest that a document may take in all; package files have only the limit on silence.
+const DOCUMENT_TIME_MAX: Duration = Duration::from_secs(60);
+
 /// The short form of a package document: what is needed to install.
 const DOCUMENT_TYPES: &str = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8";
 
@@ -158,7 +161,8 @@ impl Registry {
     ) -> Result<Vec<u8>, RegistryError> {
         let mut failures = 0;
         loop {
-            let problem = match self.get(url).header(header::ACCEPT, DOCUMENT_TYPES).send().await {
+            let request = self.get(url).header(header::ACCEPT, DOCUMENT_TYPES).timeout(DOCUMENT_TIME_MAX);
+            let problem = match request.send().await {
                 Ok(response) if response.status().is_success() => match body_of(response).await {
                     Ok(body) => return Ok(body),
                     Err(problem) => problem,
