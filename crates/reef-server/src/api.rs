@@ -98,6 +98,9 @@ pub(crate) fn router(hub: &Hub) -> Router {
     router
         .route("/api", axum::routing::any(not_found))
         .route("/api/{*rest}", axum::routing::any(not_found))
+        // Without these two, the page would answer for them.
+        .route("/metrics", axum::routing::any(not_found))
+        .route("/ws", axum::routing::any(not_found))
         .fallback(ui::serve)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -56,7 +56,12 @@ async fn instance_proxy(State(hub): State<Hub>, ctx: Context, request: Request) 
 }
 
 /// Instance-scoped paths that the contract has and this version has not.
-async fn not_built(State(hub): State<Hub>, Path((id, rest)): Path<(String, String)>) -> Outcome<Response> {
+async fn not_built(
+    State(hub): State<Hub>,
+    ctx: Context,
+    Path((id, rest)): Path<(String, String)>,
+) -> Outcome<Response> {
+    ctx.allow(Action::InstanceRead)?;
     crate::app::instance::find(&hub.0, &id).await?;
     let known = reef_forward::selector::is_instance_path(&rest);
     let (code, message) = if known {

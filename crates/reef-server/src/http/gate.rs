@@ -51,9 +51,8 @@ async fn prepare(hub: &Hub, request: &mut Request<Body>) -> Result<(), ApiError>
             None if authenticate::is_public(request.method(), request.uri().path()) => {}
             None => return Err(authenticate::required()),
         }
-        select(request)?;
     }
-    Ok(())
+    select(request)
 }
 
 fn is_api(path: &str) -> bool {
