@@ -1,8 +1,8 @@
 //! From nothing to a started process.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use reef_driver::{ProcessState, RenderInput};
+use reef_driver::{AgentKind, ProcessState, RenderInput};
 use reef_types::{Phase, Progress};
 use tokio::time::Instant;
 
@@ -12,7 +12,10 @@ use super::{
     record,
 };
 use crate::{
-    app::{instance_secret, job, provider},
+    app::{
+        instance_secret::{self, InstanceSecrets},
+        job, provider,
+    },
     tasks::door,
 };
 
@@ -65,14 +68,7 @@ fn remaining(until: Instant) -> Option<Duration> {
 /// What the driver is asked to run, with the instance's own secrets in it.
 pub(super) async fn render(pass: &Pass<'_>) -> Result<reef_driver::Workload, Trouble> {
     let (hub, spec) = (pass.hub, &pass.row.spec);
-    let fatal = |reason: &str, message: String| Trouble::Fatal { reason: reason.to_owned(), message };
-    let agent = hub
-        .agents
-        .get(spec.agent.kind.as_str())
-        .ok_or_else(|| fatal("agent_unknown", format!("this hub does not know the agent `{}`", spec.agent.kind)))?;
-    let secrets = instance_secret::load(hub, spec.id).await?.ok_or_else(|| {
-        fatal("credential_missing", "the instance's credential is gone; remove it and create it anew".into())
-    })?;
+    let (agent, secrets) = knowledge(pass).await?;
     let models = provider::models(hub);
     let input = RenderInput {
         spec,
@@ -83,4 +79,20 @@ pub(super) async fn render(pass: &Pass<'_>) -> Result<reef_driver::Workload, Tro
         egress_port: (spec.egress == reef_types::Egress::Open).then_some(door::EGRESS_PORT),
     };
     agent.render(&input).map_err(|err| fatal("render", err.to_string()))
+}
+
+/// The instance's kind of agent, and its own secrets. Without either there is nothing to wait for.
+pub(super) async fn knowledge(pass: &Pass<'_>) -> Result<(Arc<dyn AgentKind>, InstanceSecrets), Trouble> {
+    let (hub, spec) = (pass.hub, &pass.row.spec);
+    let agent = hub.agents.get(spec.agent.kind.as_str()).cloned();
+    let agent = agent
+        .ok_or_else(|| fatal("agent_unknown", format!("this hub does not know the agent `{}`", spec.agent.kind)))?;
+    let secrets = instance_secret::load(hub, spec.id).await?.ok_or_else(|| {
+        fatal("credential_missing", "the instance's credential is gone; remove it and create it anew".into())
+    })?;
+    Ok((agent, secrets))
+}
+
+fn fatal(reason: &str, message: String) -> Trouble {
+    Trouble::Fatal { reason: reason.to_owned(), message }
 }

@@ -6,7 +6,7 @@ use reef_driver::{DataPolicy, Driver, DriverError, ProcessState, Reason};
 use reef_store::{InstanceRow, StoreError};
 use reef_types::{Desired, InstanceId, JobKind, Phase};
 
-use super::{Next, RETRY_MAX, STOP_GRACE_MS, launch, record, settle, supervise};
+use super::{Next, RETRY_MAX, RETRY_MIN, STOP_GRACE_MS, launch, record, settle, supervise};
 use crate::hub::Inner;
 
 /// Why a pass could not go on.
@@ -88,7 +88,12 @@ pub(super) async fn pass(hub: &Arc<Inner>, id: InstanceId) -> Next {
         Err(Trouble::Fatal { reason, message }) => {
             tracing::warn!(instance = %id, reason, message, "the instance failed");
             settle::fail(hub, &mut pass.row, &reason, &message).await;
-            if pass.row.desired == Desired::Deleted { Next::In(RETRY_MAX) } else { Next::Settled }
+            match pass.row.desired {
+                Desired::Deleted => Next::In(RETRY_MAX),
+                // The next pass looks whether anything still runs. Not at once: the failure may not have been written down.
+                Desired::Running => Next::In(RETRY_MIN),
+                Desired::Stopped => Next::Settled,
+            }
         }
     }
 }
@@ -105,8 +110,7 @@ async fn look(pass: &Pass<'_>) -> Result<(ProcessState, u64), Trouble> {
 async fn running(pass: &mut Pass<'_>) -> Result<Next, Trouble> {
     let status = &pass.row.status;
     if status.phase == Phase::Failed && status.observed_generation >= pass.row.spec.generation {
-        pass.hub.runtimes.unlink(pass.row.spec.id);
-        return Ok(Next::Settled);
+        return Ok(given_up(pass).await);
     }
     let (process, generation) = look(pass).await?;
     let current = generation >= pass.row.run_generation;
@@ -122,6 +126,18 @@ async fn running(pass: &mut Pass<'_>) -> Result<Next, Trouble> {
         }
         ProcessState::Exited { .. } | ProcessState::Absent => launch::launch(pass).await,
     }
+}
+
+/// A failed instance runs nothing: what went wrong may have left a process behind that nobody looks after.
+async fn given_up(pass: &mut Pass<'_>) -> Next {
+    let id = pass.row.spec.id;
+    pass.hub.runtimes.unlink(id);
+    if let Ok((ProcessState::Running { .. }, _)) = look(pass).await
+        && let Err(err) = pass.driver.stop(id, STOP_GRACE_MS).await
+    {
+        tracing::warn!(instance = %id, error = %err, "a failed instance was not stopped; this is tried again");
+    }
+    Next::Settled
 }
 
 /// Phases in which a process was seen, or about to be.

@@ -12,7 +12,7 @@ use super::{
     record, settle,
 };
 use crate::{
-    app::{instance_secret, job},
+    app::job,
     hub::Inner,
     runtime::{AbortOnDrop, Running},
     tasks::door,
@@ -100,8 +100,12 @@ fn set_sealed(hub: &Inner, id: InstanceId, value: Option<bool>) -> bool {
 
 async fn starting(pass: &mut Pass<'_>, last_error: Option<String>) -> Result<Next, Trouble> {
     let (hub, id) = (pass.hub, pass.row.spec.id);
-    let since = pass.row.status.started_at.unwrap_or(pass.row.spec.created_at);
-    let waited = jiff::Timestamp::now().duration_since(since).unsigned_abs();
+    let now = jiff::Timestamp::now();
+    if pass.row.status.phase != Phase::Starting {
+        // Its start was not written down by the hub that made it; what is written there belongs to an earlier process.
+        pass.row.status.started_at = Some(now);
+    }
+    let waited = now.duration_since(pass.row.status.started_at.unwrap_or(now)).unsigned_abs();
     let limit = hub.config.ready_limit;
     if waited > limit {
         stop(pass).await?;
@@ -188,9 +192,8 @@ async fn connect(pass: &Pass<'_>, pid: u32) -> Result<(), Trouble> {
         return Ok(());
     }
     hub.runtimes.unlink(id);
-    let secrets = instance_secret::load(hub, id).await?.ok_or(Trouble::Changed)?;
+    let (agent, secrets) = launch::knowledge(pass).await?;
     let doors = door::open(hub, &pass.driver, &pass.row.spec, &secrets.broker_key).await?;
-    let agent = hub.agents.get(pass.row.spec.agent.kind.as_str()).ok_or(Trouble::Changed)?;
     let link = agent.link(&pass.row.spec, &secrets.credential, hub.runtimes.clone());
     let watcher = watch(hub.clone(), id, link.clone());
     let running = Running {
