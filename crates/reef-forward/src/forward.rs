@@ -223,6 +223,7 @@ impl Forwarder {
     async fn connect(&self, route: &Route) -> Result<Conn, ApiError> {
         let io = self.dial(route).await?;
         let (sender, conn) = hyper::client::conn::http1::Builder::new()
+            .max_header_size(RESPONSE_HEAD_BYTES_MAX)
             .max_buf_size(RESPONSE_HEAD_BYTES_MAX)
             .handshake(TokioIo::new(io))
             .await

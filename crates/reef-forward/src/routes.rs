@@ -52,6 +52,11 @@ impl Routes {
         self.snapshot.store(Arc::new(next));
     }
 
+    /// The route of an instance that is known by its id.
+    pub fn get(&self, id: InstanceId) -> Option<Arc<Route>> {
+        self.snapshot.load().by_id.get(&id).cloned()
+    }
+
     /// The route of an instance, named by id or name.
     ///
     /// # Errors
@@ -80,6 +85,7 @@ mod tests {
         routes.publish(vec![a.clone(), b.clone()]);
         assert_eq!(*routes.lookup("a").unwrap(), a);
         assert_eq!(*routes.lookup(&b.id.to_string()).unwrap(), b);
+        assert_eq!(routes.get(b.id).as_deref(), Some(&b));
         let renamed = Route { name: "c".parse().unwrap(), ..a.clone() };
         routes.publish(vec![renamed]);
         assert!(routes.lookup("a").is_err() && routes.lookup("b").is_err() && routes.lookup("").is_err());
