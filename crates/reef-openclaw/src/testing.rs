@@ -8,6 +8,8 @@
 //! | `fail` | fails; the row with the reason comes after the event |
 //! | `tool` | says something, calls a tool, answers with its result |
 //! | anything else | answers `Echo: <message>` |
+//!
+//! The history of a session whose key ends in `gone` is refused.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -60,8 +62,10 @@ pub enum Behaviour {
     Garbage,
     /// After the handshake comes nothing, no ticks either.
     Silent,
-    /// Requests other than the link's bring-up are never answered.
+    /// Requests other than the link's bring-up are never answered. Holds for open connections too.
     Deaf,
+    /// Every request is answered `UNAVAILABLE`, as during a suspension. Holds for open connections too.
+    Suspended,
 }
 
 /// Length of the pipe of an in-memory connection, in bytes.
@@ -114,7 +118,7 @@ impl FakeGateway {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Changes how new connections are treated. Open ones stay as they are.
+    /// Changes how new connections are treated. Open ones stay as they are, where not said otherwise.
     pub fn behave(&self, behaviour: Behaviour) {
         *self.inner.behaviour.lock() = behaviour;
     }

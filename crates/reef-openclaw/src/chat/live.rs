@@ -103,7 +103,7 @@ impl Tracker {
         if run.is_new() { run.enter(Phase::Queued, None) } else { Vec::new() }
     }
 
-    /// What became due. To be called about twice a second.
+    /// What became due. To be called about once a second.
     pub(crate) fn on_tick(&mut self, now: Instant) -> Vec<ChatEvent> {
         let due = self.runs.values_mut().flat_map(|run| run.on_tick(now)).collect();
         self.runs.retain(|_, run| !run.is_forgotten(now));

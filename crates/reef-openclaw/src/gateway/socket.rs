@@ -29,6 +29,9 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Limit for each of the later steps. A gateway that is just starting is busy for seconds.
 const STEP_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Buffer per connection, in bytes. It is held all the time, for every instance.
+const READ_BUFFER_BYTES: usize = 16 << 10;
+
 /// Id of the connect request.
 const CONNECT_ID: &str = "connect";
 
@@ -44,8 +47,10 @@ pub(crate) async fn open(
         .map_err(|err| ConnectError::Unreachable(err.message))?;
     // The address makes the Host header; the stream is the one that was dialled. No Origin: that is for browsers.
     let url = format!("ws://127.0.0.1:{GATEWAY_PORT}/");
-    let config =
-        WebSocketConfig::default().max_message_size(Some(FRAME_BYTES_MAX)).max_frame_size(Some(FRAME_BYTES_MAX));
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .max_message_size(Some(FRAME_BYTES_MAX))
+        .max_frame_size(Some(FRAME_BYTES_MAX));
     let (mut socket, _) = limit("upgrade", STEP_TIMEOUT, client_async_with_config(url, io, Some(config)))
         .await?
         .map_err(|err| upgrade_error(&err))?;

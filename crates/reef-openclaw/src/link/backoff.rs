@@ -11,8 +11,8 @@ const SOON_MIN: Duration = Duration::from_millis(150);
 /// Longest wait while a start is to be expected.
 const SOON_MAX: Duration = Duration::from_millis(600);
 
-/// Tries at that pace, about a minute; after that it is no start any more.
-const SOON_TRIES: u32 = 120;
+/// Tries at that pace, about three minutes: several starts at once on a small machine take 80 seconds and more.
+const SOON_TRIES: u32 = 400;
 
 /// First wait when something has to change before a try can work.
 const LATER_MIN: Duration = Duration::from_secs(1);

@@ -1,6 +1,6 @@
 //! The task behind a link: connect, bring up, serve until the connection is lost, wait, again.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use reef_driver::{AgentError, Dial, LinkState};
 use reef_types::chat::{ChatChange, ChatEvent};
@@ -24,7 +24,10 @@ use crate::{
 const READY_POLL: Duration = Duration::from_millis(250);
 
 /// Time between two looks at what became due in the conversations.
-const TRACKER_TICK: Duration = Duration::from_millis(500);
+const TRACKER_TICK: Duration = Duration::from_secs(1);
+
+/// Pause before asking again what the gateway refused to say.
+const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 /// A connection that lasted so long was a good one: the next failure starts over with short waits.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
@@ -139,8 +142,17 @@ fn on_event(shared: &Shared, event: &Event) {
 
 /// Subscribes, finds out what goes on, waits until the gateway is ready. Does not end when all went well.
 async fn bring_up(shared: &Shared, rpc: &Rpc, dial: &dyn Dial) -> Result<std::convert::Infallible, AgentError> {
-    rpc.sessions_subscribe().await?;
-    resync(shared, rpc).await?;
+    loop {
+        match subscribe_and_resync(shared, rpc).await {
+            Ok(()) => break,
+            // It is suspended or not quite up; a new connection would hear the same.
+            Err(err @ AgentError::Refused(_)) => {
+                shared.state.send_replace(LinkState::Connecting { last_error: Some(err.to_string()) });
+                sleep(REFUSED_PAUSE).await;
+            }
+            Err(err) => return Err(err),
+        }
+    }
     while !ready::is_ready(dial, shared.id).await {
         sleep(READY_POLL).await;
     }
@@ -148,23 +160,26 @@ async fn bring_up(shared: &Shared, rpc: &Rpc, dial: &dyn Dial) -> Result<std::co
     std::future::pending().await
 }
 
-/// Tells what changed while there was no connection, and takes up the turns that go on.
-async fn resync(shared: &Shared, rpc: &Rpc) -> Result<(), AgentError> {
-    let known = shared.tracker.lock().known_sessions();
+/// Asks for events, tells what changed while there was no connection, and takes up the turns that go on.
+async fn subscribe_and_resync(shared: &Shared, rpc: &Rpc) -> Result<(), AgentError> {
+    rpc.sessions_subscribe().await?;
     let running = rpc.sessions_list().await?.into_iter().filter(|row| row.has_active_run).map(|row| row.key);
-    let mut wanted: Vec<String> = running.collect();
-    wanted.extend(known.iter().rev().cloned());
-    wanted.dedup();
-    for (index, session) in wanted.iter().enumerate() {
-        if wanted[..index].contains(session) {
+    let known = shared.tracker.lock().known_sessions();
+    let mut done = HashSet::new();
+    for session in running.chain(known.into_iter().rev()) {
+        if !done.insert(session.clone()) {
             continue;
         }
-        if index >= RESYNC_SESSIONS_MAX {
-            shared.publish(vec![ChatEvent { session: session.clone(), change: ChatChange::Reload }]);
-            continue;
-        }
-        let page = shared.history_page(rpc, session, RESYNC_ITEMS).await?;
-        let events = shared.tracker.lock().on_resync(session, &page, Instant::now());
+        let page = match done.len() {
+            ..=RESYNC_SESSIONS_MAX => shared.history_page(rpc, &session, RESYNC_ITEMS).await.map(Some),
+            _ => Ok(None),
+        };
+        let events = match page {
+            Ok(Some(page)) => shared.tracker.lock().on_resync(&session, &page, Instant::now()),
+            // One session that cannot be read, for instance because it was deleted, must not keep the link down.
+            Ok(None) | Err(AgentError::Refused(_)) => vec![ChatEvent { session, change: ChatChange::Reload }],
+            Err(err) => return Err(err),
+        };
         shared.publish(events);
     }
     Ok(())

@@ -215,7 +215,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
                 Message::Text(text) => {
                     let request: Value = serde_json::from_str(text.as_str())?;
                     subscribed |= request["method"] == "sessions.subscribe";
-                    if let Some(answer) = inner.answer(behaviour, &request) {
+                    if let Some(answer) = inner.answer(&request) {
                         send(socket, &answer).await?;
                     }
                 }

@@ -27,14 +27,20 @@ struct Running {
 
 impl Inner {
     /// The answer to a request; none while it is deaf.
-    pub(super) fn answer(self: &Arc<Self>, behaviour: Behaviour, request: &Value) -> Option<Value> {
+    pub(super) fn answer(self: &Arc<Self>, request: &Value) -> Option<Value> {
         let params = &request["params"];
         let session = full_key(params["sessionKey"].as_str().unwrap_or_default());
+        let behaviour = self.behaviour();
         let payload = match request["method"].as_str().unwrap_or_default() {
+            _ if behaviour == Behaviour::Suspended => Err(json!({"code": "UNAVAILABLE",
+                "message": "gateway is suspending", "details": {"reason": "gateway-suspending"}})),
             "sessions.subscribe" => Ok(json!({"subscribed": true})),
             "sessions.list" => Ok(json!({"sessions": self.list()})),
             _ if behaviour == Behaviour::Deaf => return None,
             "health" => Ok(json!({"ok": true})),
+            "chat.history" if session.ends_with("gone") => {
+                Err(json!({"code": "INVALID_REQUEST", "message": "no such session"}))
+            }
             "chat.history" => Ok(self.history(&session, params["limit"].as_u64().unwrap_or(200))),
             "chat.send" => Ok(self.chat_send(&session, params)),
             "chat.abort" => Ok(self.abort(&session)),
