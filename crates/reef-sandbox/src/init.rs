@@ -134,7 +134,7 @@ fn build(plan: &Plan<'_>, control: &OwnedFd) -> Result<(), SetupError> {
     if plan.as_root {
         take_identity(control)?;
     }
-    walls::set_limits()?;
+    walls::set_limits(plan.program.limits.pids)?;
     rustix::process::umask(Mode::from_raw_mode(0o077));
     walls::drop_capabilities()?;
     // The program has the same identity: without this it could trace its own keeper.

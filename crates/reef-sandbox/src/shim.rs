@@ -33,6 +33,7 @@ use crate::{
     process::ProcessRef,
     spec::{AGENT_UID, Limits, ProgramSpec, Report, RunRecord, SPEC_BYTES_MAX, ShimSpec},
     sys::{self, Forked},
+    walls,
 };
 
 pub use identity::runs_as_host_root;
@@ -158,6 +159,12 @@ impl Sandbox {
     }
 
     fn add_walls(&mut self, program: &ProgramSpec, kind: Kind, built: &Built) {
+        if let Some(pids) = self.enforced.iter_mut().find(|e| e.limit == "pids" && !e.enforced)
+            && walls::processes_are_counted_apart()
+        {
+            pids.enforced = true;
+            pids.reason = "RLIMIT_NPROC in a user namespace of its own".to_owned();
+        }
         let mut add = |limit: &str, enforced: bool, reason: String| {
             self.enforced.push(Enforcement { limit: limit.to_owned(), enforced, reason });
         };

@@ -15,6 +15,8 @@ use crate::spec::Secret;
 
 /// Longest name of a secret, in bytes.
 const NAME_BYTES_MAX: usize = 64;
+/// What a file is called until it is complete; no name that a secret can have.
+const TEMPORARY: &str = ".new";
 
 /// The folder, held open from outside.
 #[derive(Debug)]
@@ -29,7 +31,7 @@ impl Secrets {
         Self { folder, owner }
     }
 
-    /// Replaces all files by these.
+    /// Replaces all files by these. A reader of a name that is in both lists sees the old file or the new one.
     ///
     /// # Errors
     /// `InvalidInput` when a name is not a plain file name; nothing has changed then.
@@ -37,37 +39,48 @@ impl Secrets {
         if !secrets.iter().all(|secret| is_plain_name(&secret.name)) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a secret's name is not a plain file name"));
         }
-        self.clear()?;
         for secret in secrets {
             self.write(secret)?;
         }
-        Ok(())
-    }
-
-    fn clear(&self) -> io::Result<()> {
-        for entry in Dir::read_from(&self.folder)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if matches!(name.to_bytes(), b"." | b"..") {
-                continue;
-            }
-            match rustix::fs::unlinkat(&self.folder, name, AtFlags::empty()) {
-                // The agent owns the folder: what it puts there besides is its own affair.
-                Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => {}
-                Err(err) => return Err(err.into()),
-            }
-        }
-        Ok(())
+        self.remove_all_but(secrets)
     }
 
     fn write(&self, secret: &Secret) -> io::Result<()> {
+        self.remove(TEMPORARY)?;
         // EXCL and NOFOLLOW: what the agent may have put there in between is never written through.
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&self.folder, &secret.name, flags, Mode::from_raw_mode(0o400))?;
+        let fd = rustix::fs::openat(&self.folder, TEMPORARY, flags, Mode::from_raw_mode(0o400))?;
         if let Some(owner) = self.owner {
             rustix::fs::fchown(&fd, Some(Uid::from_raw(owner)), Some(Gid::from_raw(owner)))?;
         }
-        File::from(fd).write_all(secret.value.as_bytes())
+        File::from(fd).write_all(secret.value.as_bytes())?;
+        match rustix::fs::renameat(&self.folder, TEMPORARY, &self.folder, &secret.name) {
+            Ok(()) => Ok(()),
+            Err(err) => {
+                let _ = self.remove(TEMPORARY);
+                Err(err.into())
+            }
+        }
+    }
+
+    fn remove_all_but(&self, kept: &[Secret]) -> io::Result<()> {
+        for entry in Dir::read_from(&self.folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let keep = |secret: &Secret| secret.name.as_bytes() == name.to_bytes();
+            if !matches!(name.to_bytes(), b"." | b"..") && !kept.iter().any(keep) {
+                self.remove(name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove(&self, name: impl rustix::path::Arg) -> io::Result<()> {
+        match rustix::fs::unlinkat(&self.folder, name, AtFlags::empty()) {
+            // The agent owns the folder: a folder that it puts there is its own affair.
+            Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => Ok(()),
+            Err(err) => Err(err.into()),
+        }
     }
 }
 
