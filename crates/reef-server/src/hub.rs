@@ -65,6 +65,8 @@ pub(crate) struct Inner {
     pub(crate) attempts: Attempts,
     pub(crate) origins: OwnOrigins,
     pub(crate) revocations: Revocations,
+    /// Held from reading the store to telling others what was read: nobody is told an older state after a newer one.
+    pub(crate) telling: tokio::sync::Mutex<()>,
     pub(crate) started_at: Instant,
     /// Cancelled when the hub is told to stop: nothing new is begun.
     pub(crate) stopping: CancellationToken,
@@ -111,6 +113,7 @@ impl Hub {
             activity: Mutex::default(),
             attempts: Attempts::default(),
             revocations: Revocations::default(),
+            telling: tokio::sync::Mutex::default(),
             started_at: Instant::now(),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),

@@ -13,6 +13,7 @@ const STOPPED_RETRY_MS: u64 = 30_000;
 
 /// Publishes a fresh snapshot made of all rows.
 pub(crate) async fn publish(hub: &Inner) {
+    let _turn = hub.telling.lock().await;
     match hub.store.instance_list().await {
         Ok(rows) => hub.routes.publish(rows.iter().filter_map(|row| route(hub, row)).collect()),
         Err(err) => tracing::error!(error = %err, "routes were not renewed"),

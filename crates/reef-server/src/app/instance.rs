@@ -67,7 +67,7 @@ pub(crate) async fn create(hub: &Arc<Inner>, wish: InstanceCreate, audit: AuditE
     ];
     let row = hub.store.instance_create(spec, job.clone(), secrets, audit).await?;
     crate::routes::publish(hub).await;
-    hub.bus.publish(&HubEvent::Instance(&view(hub, &row).await));
+    announce(hub, row.spec.id).await;
     ensure_worker(hub, row.spec.id, &row.spec.driver);
     Ok((row, job))
 }
@@ -200,12 +200,10 @@ pub(crate) async fn want(
     let superseded = job::open_of(hub, id).await;
     let row = hub.store.instance_set_desired(id, change, Some(job.clone()), audit).await?;
     for old in superseded {
-        if let Some(old) = hub.store.job_get(old.id).await? {
-            hub.bus.publish(&HubEvent::Job(&old));
-        }
+        job::announce(hub, old.id).await;
     }
     hub.runtimes.with(id, |entry| entry.retry_at = None);
-    hub.bus.publish(&HubEvent::Instance(&view(hub, &row).await));
+    announce(hub, id).await;
     ensure_worker(hub, id, &row.spec.driver);
     Ok((row, Some(job)))
 }
@@ -218,8 +216,17 @@ async fn open_job(hub: &Inner, id: InstanceId, kind: JobKind) -> Option<Job> {
 pub(crate) async fn touched(hub: &Arc<Inner>, id: InstanceId) {
     // Only the reconciler writes a status: it takes the time from here at its next write.
     hub.activity.lock().insert(id, jiff::Timestamp::now());
-    if let Ok(Some(row)) = hub.store.instance_get(id).await {
-        hub.bus.publish(&HubEvent::Instance(&view(hub, &row).await));
+    announce(hub, id).await;
+}
+
+/// Tells everybody who listens how the instance is now.
+pub(crate) async fn announce(hub: &Inner, id: InstanceId) {
+    let _turn = hub.telling.lock().await;
+    match hub.store.instance_get(id).await {
+        Ok(Some(row)) => hub.bus.publish(&HubEvent::Instance(&view(hub, &row).await)),
+        // Removed in the meantime, which was told already.
+        Ok(None) => {}
+        Err(err) => tracing::error!(instance = %id, error = %err, "the instance could not be read"),
     }
 }
 

@@ -74,13 +74,26 @@ pub(crate) async fn open_of(hub: &Inner, id: InstanceId) -> Vec<Job> {
 /// Stores and publishes a job.
 pub(crate) async fn save(hub: &Inner, mut job: Job) {
     job.updated_at = jiff::Timestamp::now();
-    if job.state.is_settled() {
-        hub.jobs.forget(job.id);
+    let id = job.id;
+    if let Err(err) = hub.store.job_update(job).await {
+        tracing::error!(job = %id, error = %err, "the job could not be written down");
     }
-    if let Err(err) = hub.store.job_update(job.clone()).await {
-        tracing::error!(job = %job.id, error = %err, "the job could not be written down");
+    announce(hub, id).await;
+}
+
+/// Tells everybody who listens how the job is now. It may have been settled in the meantime, whatever was just saved.
+pub(crate) async fn announce(hub: &Inner, id: JobId) {
+    let _turn = hub.telling.lock().await;
+    match hub.store.job_get(id).await {
+        Ok(Some(job)) => {
+            if job.state.is_settled() {
+                hub.jobs.forget(id);
+            }
+            hub.bus.publish(&HubEvent::Job(&job));
+        }
+        Ok(None) => {}
+        Err(err) => tracing::error!(job = %id, error = %err, "the job could not be read"),
     }
-    hub.bus.publish(&HubEvent::Job(&job));
 }
 
 /// Stores and publishes a job, unless that was done a moment ago.
@@ -90,13 +103,13 @@ pub(crate) async fn save_throttled(hub: &Inner, job: Job) {
     }
 }
 
-/// Shows how far the open jobs of an instance are.
-pub(crate) async fn progress(hub: &Inner, id: InstanceId, progress: Progress) {
-    for mut job in open_of(hub, id).await {
+/// Shows how far these jobs are.
+pub(crate) async fn progress(hub: &Inner, jobs: &mut [Job], progress: Progress) {
+    for job in jobs {
         let moved_on = job.progress.step != progress.step || job.state == JobState::Queued;
         job.state = JobState::Running;
         job.progress = progress.clone();
-        if moved_on { save(hub, job).await } else { save_throttled(hub, job).await }
+        if moved_on { save(hub, job.clone()).await } else { save_throttled(hub, job.clone()).await }
     }
 }
 
@@ -107,7 +120,10 @@ pub(crate) async fn cancel(hub: &Arc<Inner>, id: JobId, audit: AuditEntry) -> Ou
         return Ok(job);
     }
     match (job.kind, job.instance_id) {
-        (JobKind::AgentInstall, _) => hub.jobs.cancel_token(id).cancel(),
+        (JobKind::AgentInstall, _) => {
+            hub.store.audit_append(audit).await?;
+            hub.jobs.cancel_token(id).cancel();
+        }
         (JobKind::InstanceStart, Some(instance)) => {
             let change = DesiredChange { desired: Desired::Stopped, delete_data: None, restart: false };
             hub.store.instance_set_desired(instance, change, None, audit).await?;
@@ -129,17 +145,27 @@ pub(crate) fn not_found() -> ApiError {
     ApiError::new(ErrorCode::JobNotFound, "there is no such job; old ones are thrown away")
 }
 
-/// Jobs that only lived in the memory of an earlier hub. Those of instances go on by themselves.
+/// Jobs that nobody will settle any more: those that only lived in the memory of an earlier hub, and those of instances
+/// that are gone. Jobs of other instances go on by themselves.
 pub(crate) async fn settle_interrupted(hub: &Inner) -> Result<(), StoreError> {
     for mut job in hub.store.job_open().await? {
-        if job.instance_id.is_none() {
+        let gone = match job.instance_id {
+            Some(id) => hub.store.instance_get(id).await?.is_none(),
+            None => false,
+        };
+        if gone && job.kind == JobKind::InstanceDelete {
+            job.state = JobState::Done;
+            job.message = Some("removed; the hub was restarted before it could tell what exactly".to_owned());
+        } else if gone || job.instance_id.is_none() {
             job.state = JobState::Failed;
             job.reason = Some("interrupted".to_owned());
             job.message =
                 Some("the hub was restarted in the middle; ask for it again, it goes on where it was".to_owned());
-            job.updated_at = jiff::Timestamp::now();
-            hub.store.job_update(job).await?;
+        } else {
+            continue;
         }
+        job.updated_at = jiff::Timestamp::now();
+        hub.store.job_update(job).await?;
     }
     Ok(())
 }

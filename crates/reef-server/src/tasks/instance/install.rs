@@ -2,6 +2,7 @@
 
 use futures_util::StreamExt;
 use reef_driver::InstallEvent;
+use reef_store::InstanceRow;
 use reef_types::{Desired, Phase};
 
 use super::{
@@ -22,8 +23,14 @@ pub(super) async fn ensure(pass: &mut Pass<'_>) -> Result<Vec<(String, String)>,
         let event = tokio::select! {
             event = events.next() => event,
             () = nudge.notified() => {
+                let jobs = job::open_of(hub, id).await;
                 match hub.store.instance_get(id).await? {
-                    Some(row) if row.desired == Desired::Running => continue,
+                    // Asked for once more: the same installation serves the newer wish.
+                    Some(row) if row.desired == Desired::Running => {
+                        pass.jobs = jobs;
+                        pass.row = InstanceRow { status: pass.row.status.clone(), ..row };
+                        continue;
+                    }
                     _ => return Err(Trouble::Changed),
                 }
             }
@@ -34,7 +41,7 @@ pub(super) async fn ensure(pass: &mut Pass<'_>) -> Result<Vec<(String, String)>,
                     pass.row.status.phase = Phase::Preparing;
                     record::status(hub, &pass.row).await;
                 }
-                job::progress(hub, id, progress).await;
+                job::progress(hub, &mut pass.jobs, progress).await;
             }
             Some(InstallEvent::Done { info }) => {
                 let mut versions = info.needs;

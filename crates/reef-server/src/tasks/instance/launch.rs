@@ -26,7 +26,7 @@ pub(super) async fn launch(pass: &mut Pass<'_>) -> Result<Next, Trouble> {
         return Ok(Next::In(wait));
     }
     let versions = install::ensure(pass).await?;
-    job::progress(hub, id, Progress::step("Starting the agent")).await;
+    job::progress(hub, &mut pass.jobs, Progress::step("Starting the agent")).await;
     pass.row.status.phase = Phase::Preparing;
     pass.row.status.set_condition(
         "Installed",

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use reef_driver::{DataPolicy, Driver, DriverError, ProcessState, Reason};
 use reef_store::{InstanceRow, StoreError};
-use reef_types::{Desired, InstanceId, JobKind, Phase};
+use reef_types::{Desired, InstanceId, Job, JobKind, Phase};
 
 use super::{Next, RETRY_MAX, RETRY_MIN, STOP_GRACE_MS, launch, record, settle, supervise};
-use crate::hub::Inner;
+use crate::{app::job, bus::HubEvent, hub::Inner};
 
 /// Why a pass could not go on.
 #[derive(Debug)]
@@ -43,9 +43,13 @@ pub(super) struct Pass<'a> {
     pub(super) hub: &'a Arc<Inner>,
     pub(super) driver: Arc<dyn Driver>,
     pub(super) row: InstanceRow,
+    /// The open jobs that this pass works for, and the only ones that it may settle: read before the row, so that the job
+    /// of a wish that comes in the middle is left to the next pass.
+    pub(super) jobs: Vec<Job>,
 }
 
 pub(super) async fn pass(hub: &Arc<Inner>, id: InstanceId) -> Next {
+    let jobs = job::open_of(hub, id).await;
     let row = match hub.store.instance_get(id).await {
         Ok(Some(row)) => row,
         Ok(None) => return Next::Gone,
@@ -57,10 +61,10 @@ pub(super) async fn pass(hub: &Arc<Inner>, id: InstanceId) -> Next {
     let Some(driver) = hub.drivers.get(row.spec.driver.as_str()).cloned() else {
         let mut row = row;
         let message = format!("this hub has no driver `{}`", row.spec.driver);
-        settle::fail(hub, &mut row, "driver_unknown", &message).await;
+        settle::fail(hub, &mut row, &jobs, "driver_unknown", &message).await;
         return Next::Settled;
     };
-    let mut pass = Pass { hub, driver, row };
+    let mut pass = Pass { hub, driver, row, jobs };
     let result = match pass.row.desired {
         Desired::Running => running(&mut pass).await,
         Desired::Stopped => stopped(&mut pass).await,
@@ -87,7 +91,7 @@ pub(super) async fn pass(hub: &Arc<Inner>, id: InstanceId) -> Next {
         }
         Err(Trouble::Fatal { reason, message }) => {
             tracing::warn!(instance = %id, reason, message, "the instance failed");
-            settle::fail(hub, &mut pass.row, &reason, &message).await;
+            settle::fail(hub, &mut pass.row, &pass.jobs, &reason, &message).await;
             match pass.row.desired {
                 Desired::Deleted => Next::In(RETRY_MAX),
                 // The next pass looks whether anything still runs. Not at once: the failure may not have been written down.
@@ -132,6 +136,10 @@ async fn running(pass: &mut Pass<'_>) -> Result<Next, Trouble> {
 async fn given_up(pass: &mut Pass<'_>) -> Next {
     let id = pass.row.spec.id;
     pass.hub.runtimes.unlink(id);
+    // The hub may have been killed before it could say so of the job.
+    if let Some(why) = pass.row.status.conditions.iter().find(|condition| condition.kind == "Ready") {
+        settle::fail_jobs(pass.hub, &pass.jobs, &why.reason, &why.message).await;
+    }
     if let Ok((ProcessState::Running { .. }, _)) = look(pass).await
         && let Err(err) = pass.driver.stop(id, STOP_GRACE_MS).await
     {
@@ -158,7 +166,8 @@ async fn stopped(pass: &mut Pass<'_>) -> Result<Next, Trouble> {
     status.failures = 0;
     status.conditions.clear();
     record::status(pass.hub, &pass.row).await;
-    settle::done(pass.hub, pass.row.spec.id, JobKind::InstanceStop, None).await;
+    settle::done(pass, JobKind::InstanceStop, None).await;
+    settle::cancelled(pass, JobKind::InstanceStart).await;
     Ok(Next::Settled)
 }
 
@@ -176,8 +185,11 @@ async fn deleted(pass: &mut Pass<'_>) -> Result<Next, Trouble> {
     pass.hub.store.instance_remove(id).await?;
     let list = |items: &[String]| if items.is_empty() { "nothing".to_owned() } else { items.join(", ") };
     let report = format!("removed: {}; kept: {}", list(&gone.removed), list(&gone.kept));
-    settle::done(pass.hub, id, JobKind::InstanceDelete, Some(report)).await;
-    pass.hub.bus.publish(&crate::bus::HubEvent::InstanceRemoved { id, name: &pass.row.spec.name });
+    settle::done(pass, JobKind::InstanceDelete, Some(report)).await;
+    pass.hub.usage.lock().remove(&id);
+    pass.hub.activity.lock().remove(&id);
+    let _turn = pass.hub.telling.lock().await;
+    pass.hub.bus.publish(&HubEvent::InstanceRemoved { id, name: &pass.row.spec.name });
     Ok(Next::Gone)
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reef_store::InstanceRow;
 
-use crate::{app::instance::view, bus::HubEvent, hub::Inner};
+use crate::{app::instance::announce, hub::Inner};
 
 /// Stores the status, renews the routes and publishes the view. A status that did not change is not written again.
 pub(super) async fn status(hub: &Arc<Inner>, row: &InstanceRow) {
@@ -23,11 +23,5 @@ pub(super) async fn status(hub: &Arc<Inner>, row: &InstanceRow) {
         tracing::error!(instance = %id, error = %err, "what was observed could not be written down");
     }
     crate::routes::publish(hub).await;
-    publish(hub, row).await;
-}
-
-/// Publishes the view as it is now.
-pub(super) async fn publish(hub: &Arc<Inner>, row: &InstanceRow) {
-    let view = view(hub, row).await;
-    hub.bus.publish(&HubEvent::Instance(&view));
+    announce(hub, id).await;
 }

@@ -81,7 +81,7 @@ async fn ready(pass: &mut Pass<'_>) -> Result<Next, Trouble> {
     status.conditions.retain(|c| c.kind != "Reconciled");
     status.set_condition("Ready", true, "ready", "the agent is ready", now);
     record::status(hub, &pass.row).await;
-    settle::done(hub, id, JobKind::InstanceStart, None).await;
+    settle::done(pass, JobKind::InstanceStart, None).await;
     Ok(Next::Settled)
 }
 
@@ -99,7 +99,7 @@ fn set_sealed(hub: &Inner, id: InstanceId, value: Option<bool>) -> bool {
 }
 
 async fn starting(pass: &mut Pass<'_>, last_error: Option<String>) -> Result<Next, Trouble> {
-    let (hub, id) = (pass.hub, pass.row.spec.id);
+    let hub = pass.hub;
     let now = jiff::Timestamp::now();
     if pass.row.status.phase != Phase::Starting {
         // Its start was not written down by the hub that made it; what is written there belongs to an earlier process.
@@ -126,7 +126,7 @@ async fn starting(pass: &mut Pass<'_>, last_error: Option<String>) -> Result<Nex
         total: 0,
         unit: "seconds".into(),
     };
-    job::progress(hub, id, progress).await;
+    job::progress(hub, &mut pass.jobs, progress).await;
     Ok(Next::In(Duration::from_secs(1)))
 }
 
