@@ -126,13 +126,13 @@ async fn chat_stream(
     // A stream may wait for an agent that is still starting; an instance that does not exist is refused at once.
     instance::find(&hub.0, &id).await?;
     chat::check_session(&session)?;
-    let stopping = hub.0.stopping.clone();
-    let start = Listening { hub, id, session, cursor: cursor.cursor, updates: None, said_unavailable: false };
+    let start =
+        Listening { hub: hub.clone(), id, session, cursor: cursor.cursor, updates: None, said_unavailable: false };
     let frames = stream::unfold(start, |mut listening| async move {
         let frame = listening.next().await?;
         Some((frame, listening))
     });
-    Ok(sse::response(frames, stopping))
+    Ok(sse::response(frames, &hub, &ctx))
 }
 
 /// One listener of one conversation.

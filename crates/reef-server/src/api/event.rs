@@ -35,9 +35,9 @@ async fn event_stream(State(hub): State<Hub>, ctx: Context, headers: HeaderMap) 
     let hello_id = (!subscription.resumed).then_some(subscription.last_id.as_str());
     let mut pending = VecDeque::from([Frame::raw("hello", hello_id, &hello.to_string())]);
     pending.extend(subscription.missed.iter().map(|e| Frame::raw(e.name, Some(&hub.0.bus.id(e.seq)), &e.data)));
-    let stopping = hub.0.stopping.clone();
+    let source = hub.clone();
     let frames = stream::unfold((pending, subscription.receiver), move |(mut pending, mut receiver)| {
-        let hub = hub.clone();
+        let hub = source.clone();
         async move {
             if let Some(frame) = pending.pop_front() {
                 return Some((frame, (pending, receiver)));
@@ -52,5 +52,5 @@ async fn event_stream(State(hub): State<Hub>, ctx: Context, headers: HeaderMap) 
             }
         }
     });
-    Ok(sse::response(frames, stopping))
+    Ok(sse::response(frames, &hub, &ctx))
 }

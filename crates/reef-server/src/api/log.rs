@@ -62,5 +62,5 @@ async fn instance_logs(
         Err(err) => Frame::json("error", &serde_json::json!({ "code": err.reason, "message": err.message })),
     });
     let end = stream::once(async { Frame::raw("end", None, "{}") });
-    Ok(sse::response(frames.chain(end), hub.0.stopping.clone()))
+    Ok(sse::response(frames.chain(end), &hub, &ctx))
 }

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http::{HeaderValue, header};
 use serde::Serialize;
-use tokio_util::sync::CancellationToken;
+
+use super::context::Context;
+use crate::hub::Hub;
 
 /// A comment-free heartbeat: proxies cut silent streams, and clients learn of dead ones.
 const PING_EVERY: Duration = Duration::from_secs(15);
@@ -28,18 +30,22 @@ impl Frame {
     }
 }
 
-/// A response that sends the stream, and a `ping` whenever it is silent. It ends with the stream or with the hub.
-pub(crate) fn response(frames: impl Stream<Item = Frame> + Send + 'static, stopping: CancellationToken) -> Response {
-    let frames = Box::pin(frames);
-    let body = stream::unfold((frames, stopping), |(mut frames, stopping)| async move {
+/// A response that sends the stream, and a `ping` whenever it is silent. It ends with the stream, with the session or token
+/// that asked for it, or with the hub.
+pub(crate) fn response(frames: impl Stream<Item = Frame> + Send + 'static, hub: &Hub, ctx: &Context) -> Response {
+    let (frames, stopping) = (Box::pin(frames), hub.0.stopping.clone());
+    let revoked = hub.0.revocations.watch(ctx.actor.as_ref());
+    let body = stream::unfold((frames, stopping, revoked), |(mut frames, stopping, mut revoked)| async move {
         let frame = tokio::select! {
+            biased;
             () = stopping.cancelled() => None,
+            _ = revoked.wait_for(Option::is_some) => None,
             frame = tokio::time::timeout(PING_EVERY, frames.next()) => match frame {
                 Ok(frame) => frame,
                 Err(_) => Some(Frame::raw("ping", None, "{}")),
             },
         };
-        frame.map(|frame| (Ok::<_, Infallible>(frame.0), (frames, stopping)))
+        frame.map(|frame| (Ok::<_, Infallible>(frame.0), (frames, stopping, revoked)))
     });
     let mut response = Response::new(Body::from_stream(body));
     let headers = response.headers_mut();
