@@ -5,6 +5,7 @@ pub(crate) mod context;
 pub(crate) mod error;
 pub(crate) mod extract;
 pub(crate) mod gate;
+pub(crate) mod impatient;
 pub(crate) mod listener;
 pub(crate) mod origin;
 pub(crate) mod revoke;

@@ -1,5 +1,7 @@
 //! Extractors whose refusals are in the one error shape.
 
+use std::time::Duration;
+
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Request},
@@ -12,6 +14,10 @@ use super::error::Failure;
 
 /// Bytes of a JSON body.
 pub(crate) const BODY_BYTES_MAX: usize = 2 << 20;
+
+/// Time for all of a JSON body, as the listener allows it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyTimeout(pub(crate) Duration);
 
 /// A JSON body of the right form.
 pub(crate) struct Body<T>(pub(crate) T);
@@ -26,7 +32,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             // A form of another site cannot send this type without a preflight.
             return Err(ApiError::new(ErrorCode::InvalidJson, "send JSON with `Content-Type: application/json`").into());
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|_| {
+        let limit = request.extensions().get().map_or(Duration::MAX, |BodyTimeout(limit)| *limit);
+        let bytes = tokio::time::timeout(limit, Bytes::from_request(request, state)).await.map_err(|_| {
+            let message = format!("the body did not arrive within {} s", limit.as_secs());
+            ApiError::new(ErrorCode::InvalidRequest, message)
+        })?;
+        let bytes = bytes.map_err(|_| {
             ApiError::new(ErrorCode::BodyTooLarge, format!("a JSON body has at most {} MiB", BODY_BYTES_MAX >> 20))
         })?;
         match serde_json::from_slice(&bytes) {

@@ -14,7 +14,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::gate;
+use super::{extract::BodyTimeout, gate, impatient::Impatient};
 use crate::hub::Hub;
 
 /// What one listener allows.
@@ -26,11 +26,21 @@ pub struct ListenerLimits {
     pub head_timeout: Duration,
     /// Bytes of a request head.
     pub head_bytes_max: usize,
+    /// Time for all of a JSON body.
+    pub body_timeout: Duration,
+    /// Time for the client to take something of what it was sent.
+    pub stall_timeout: Duration,
 }
 
 impl Default for ListenerLimits {
     fn default() -> Self {
-        Self { connections_max: 4096, head_timeout: Duration::from_secs(30), head_bytes_max: 64 << 10 }
+        Self {
+            connections_max: 4096,
+            head_timeout: Duration::from_secs(30),
+            head_bytes_max: 64 << 10,
+            body_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(60),
+        }
     }
 }
 
@@ -123,10 +133,16 @@ impl Server {
     }
 
     async fn connection(&mut self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
-        let Ok(slot) = self.slots.clone().acquire_owned().await else { return };
-        let (hub, router) = (self.hub.clone(), self.router.clone());
+        let slot = tokio::select! {
+            // Whoever holds the slots may be waiting for the end that comes after this.
+            () = self.hub.0.stopping.cancelled() => return,
+            slot = self.slots.clone().acquire_owned() => slot,
+        };
+        let Ok(slot) = slot else { return };
+        let (hub, router, limits) = (self.hub.clone(), self.router.clone(), self.limits);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(BodyTimeout(limits.body_timeout));
             let (hub, router) = (hub.clone(), router.clone());
             async move { Ok::<_, std::convert::Infallible>(gate::pass(hub, router, request.map(Body::new)).await) }
         });
@@ -135,7 +151,7 @@ impl Server {
             .header_read_timeout(self.limits.head_timeout)
             .max_buf_size(self.limits.head_bytes_max)
             .half_close(false)
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(Impatient::new(stream, limits.stall_timeout)), service)
             .with_upgrades();
         let (stopping, cut) = (self.hub.0.stopping.clone(), self.cut.clone());
         self.connections.spawn(async move {
