@@ -9,7 +9,7 @@ import { isSettled, troubleOf } from '../instances/can'
 import { Button } from '../ui/Button'
 import { Modal, ModalBody, ModalFooter } from '../ui/Modal'
 import { CancelJob, JobProgress } from './JobProgress'
-import { PhaseBadge } from './PhaseBadge'
+import { PhaseBadge, Trouble } from './PhaseBadge'
 
 interface Props {
   id: string
@@ -29,6 +29,7 @@ export function CreateProgress({ id, name, onClose }: Props) {
     void navigate({ to: '/i/$name', params: { name } })
   }
   const outcome = outcomeOf(instance)
+  const trouble = instance ? troubleOf(instance) : null
   const title = {
     ready: t('create.readyTitle', { name }),
     failed: t('create.failedTitle', { name }),
@@ -45,18 +46,19 @@ export function CreateProgress({ id, name, onClose }: Props) {
           )}
           {outcome === 'failed' && (
             <Line icon={<CircleAlert size={18} className="text-bad" />}>
-              {(instance && troubleOf(instance)) ?? instance?.job?.message ?? t('error.title')}
+              {trouble ?? instance?.job?.message ?? t('error.title')}
             </Line>
           )}
           {outcome === 'cancelled' && <p>{t('create.cancelledBody')}</p>}
           {outcome === 'working' && <p className="text-muted">{t('create.progressBody')}</p>}
         </div>
         {outcome === 'working' && instance && (
-          <div className="rounded-xl border border-line bg-sunken px-3.5 py-3">
-            <div className="mb-2.5">
+          <div className="flex flex-col gap-2.5 rounded-xl border border-line bg-sunken px-3.5 py-3">
+            <div>
               <PhaseBadge instance={instance} />
             </div>
             {instance.job && <JobProgress job={instance.job} name={name} cancellable={false} />}
+            {trouble && <Trouble phase={instance.phase} text={trouble} />}
           </div>
         )}
       </ModalBody>

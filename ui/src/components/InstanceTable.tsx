@@ -80,11 +80,10 @@ function InstanceRows({ instance }: { instance: Instance }) {
       {(job || trouble) && (
         <tr>
           <td colSpan={6} className="max-w-0 px-4 pb-3 max-md:pt-2">
-            {job ? (
-              <JobProgress job={job} name={instance.name} />
-            ) : (
-              <Trouble phase={instance.phase} text={trouble} />
-            )}
+            <div className="flex flex-col gap-1.5">
+              {job && <JobProgress job={job} name={instance.name} />}
+              {trouble && <Trouble phase={instance.phase} text={trouble} />}
+            </div>
           </td>
         </tr>
       )}

@@ -35,5 +35,5 @@ export function PhaseBadge({ instance }: { instance: Pick<Instance, 'phase' | 'a
 
 /** Why an instance is not as it should be. */
 export function Trouble({ phase, text }: { phase: Phase; text: string | null }) {
-  return <p className={`text-xs break-words ${phase === 'degraded' ? 'text-warn' : 'text-bad'}`}>{text}</p>
+  return <p className={`text-xs break-words ${phase === 'failed' ? 'text-bad' : 'text-warn'}`}>{text}</p>
 }

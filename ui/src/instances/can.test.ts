@@ -48,6 +48,14 @@ describe('troubleOf', () => {
     expect(troubleOf({ phase: 'failed', conditions })).toBe('newer')
     expect(troubleOf({ phase: 'running', conditions })).toBeNull()
   })
+  it('says why a step is tried again, in every phase', () => {
+    const early = condition('Ready', false, 'not started yet', '2026-01-02T00:00:00Z')
+    const retried = condition('Reconciled', false, 'the registry does not answer', '2026-01-01T00:00:00Z')
+    expect(troubleOf({ phase: 'preparing', conditions: [early] })).toBeNull()
+    expect(troubleOf({ phase: 'preparing', conditions: [early, retried] })).toBe(
+      'the registry does not answer',
+    )
+  })
 })
 
 it('finds instances by every word of the query', () => {

@@ -66,13 +66,16 @@ export function isSettled(job: Pick<Job, 'state'>): boolean {
   return job.state === 'done' || job.state === 'failed' || job.state === 'cancelled'
 }
 
+/** False while the hub cannot do its next step and tries again; the others may be false just because it is early. */
+const RECONCILED = 'Reconciled'
+
 /** The sentence to show beside a state that is not as it should be; null when all is well. */
 export function troubleOf(instance: Pick<Instance, 'phase' | 'conditions' | 'job'>): string | null {
-  if (instance.phase !== 'failed' && instance.phase !== 'degraded') return null
+  const isBad = instance.phase === 'failed' || instance.phase === 'degraded'
   const failing = instance.conditions
-    .filter((condition) => !condition.status && condition.message)
+    .filter((condition) => !condition.status && condition.message && (isBad || condition.type === RECONCILED))
     .toSorted((a, b) => b.since.localeCompare(a.since))
-  return failing[0]?.message ?? instance.job?.message ?? null
+  return failing[0]?.message ?? (isBad ? (instance.job?.message ?? null) : null)
 }
 
 /** The instances whose name, display name, model or labels contain every word of the query, by name. */

@@ -77,8 +77,9 @@ function ScopedPage({ instance }: { instance: Instance }) {
           </nav>
         </header>
         {(job || trouble) && (
-          <div className="border-b border-line bg-sunken px-4 py-2 sm:px-6">
-            {job ? <JobProgress job={job} name={name} /> : <Trouble phase={instance.phase} text={trouble} />}
+          <div className="flex flex-col gap-1.5 border-b border-line bg-sunken px-4 py-2 sm:px-6">
+            {job && <JobProgress job={job} name={name} />}
+            {trouble && <Trouble phase={instance.phase} text={trouble} />}
           </div>
         )}
         <div className="min-h-0 flex-1">
