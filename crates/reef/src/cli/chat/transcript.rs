@@ -67,7 +67,7 @@ impl Transcript {
         if self.earlier.contains(&item.id) {
             return String::new();
         }
-        let index = match self.shown.iter().position(|shown| shown.item.id == item.id) {
+        let index = match self.shown.iter().position(|shown| is_same(&shown.item, item)) {
             Some(index) => index,
             None => {
                 self.shown.push(Shown { item: item.clone(), text: String::new(), complete: false });
@@ -148,6 +148,12 @@ impl Transcript {
         shown.complete = true;
         serde_json::to_string(&shown.item).expect("an item is plain data") + "\n"
     }
+}
+
+/// The person's message has an id of the hub's until the agent's history holds it; it is said once in a turn.
+fn is_same(shown: &ChatItem, item: &ChatItem) -> bool {
+    let asked = item.role == ChatRole::User && shown.role == ChatRole::User && shown.text.trim() == item.text.trim();
+    shown.id == item.id || asked
 }
 
 #[cfg(test)]

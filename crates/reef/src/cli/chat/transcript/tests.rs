@@ -82,6 +82,10 @@ fn json_prints_each_finished_item_once() {
     assert_eq!(transcript.item(&says("b", "unfini")), "");
     assert_eq!(transcript.finish().lines().count(), 1);
     assert_eq!(transcript.finish(), "");
+
+    let mut transcript = Transcript::new(Mode::Ndjson, "hi", &[]);
+    let printed = transcript.item(&asked("pending", "hi")) + &transcript.item(&asked("history", "hi"));
+    assert_eq!(printed.lines().count(), 1, "the hub's id of the question gives way to the agent's");
 }
 
 #[test]
