@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    chat::{live::Tracker, sessions},
+    chat::{live::Tracker, rows, sessions},
     credential::Credential,
     gateway::{
         methods::{HISTORY_ROWS_MAX, HistoryPage},
@@ -39,6 +39,9 @@ const RECONNECT_GRACE: Duration = Duration::from_secs(3);
 
 /// Rows read beyond the items asked for: one row is not always one item, and the start of a turn should be on the page.
 const ROWS_MARGIN: usize = 50;
+
+/// Rows looked through for a message that was sent before.
+const RESEND_ROWS: usize = 100;
 
 /// What the supervising task and the callers share.
 #[derive(Debug)]
@@ -164,6 +167,11 @@ impl AgentLink for GatewayLink {
     async fn send(&self, session: &str, text: &str, idempotency_key: &str) -> Result<String, AgentError> {
         let rpc = supervise::connection(&self.shared, RECONNECT_GRACE).await?;
         let key = self.shared.session_key(session);
+        // The gateway itself remembers keys only until it restarts.
+        let page = rpc.chat_history(&key, RESEND_ROWS).await?;
+        if rows::has_send(&page.messages, idempotency_key) {
+            return Ok(idempotency_key.to_owned());
+        }
         let run = rpc.chat_send(&key, text, idempotency_key).await?;
         let events = self.shared.tracker.lock().on_sent(&key, &run, Instant::now());
         self.shared.publish(events);

@@ -128,8 +128,10 @@ impl FakeGateway {
         self.inner.attempts.load(Ordering::SeqCst)
     }
 
-    /// Closes every connection as a restart does. Turns go on, as they do over a loss of the connection.
+    /// Closes every connection as a restart does, and forgets which keys were sent, as the real one does. Turns go on, as
+    /// they do over a loss of the connection.
     pub fn restart(&self) {
+        self.inner.sent.lock().clear();
         let payload = serde_json::json!({"reason": "restart"});
         self.inner.send(Out::Event { name: "shutdown", payload });
         self.inner.send(Out::Close { code: 1012, reason: "service restart" });

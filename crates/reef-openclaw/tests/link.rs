@@ -150,7 +150,11 @@ async fn the_same_key_never_runs_twice() {
         assert_eq!(lab.link.send("main", "once", "key-1").await, Ok("key-1".to_owned()));
     }
     lab.turn().await;
+    lab.gateway.restart();
+    lab.until(|state| matches!(state, LinkState::Connecting { .. })).await;
+    lab.until(|state| *state == LinkState::Ready).await;
     assert_eq!(lab.link.send("main", "once", "key-1").await, Ok("key-1".to_owned()));
+    assert_eq!(lab.link.is_busy().await, Ok(false));
     assert_eq!(lab.history().await.len(), 2);
 }
 

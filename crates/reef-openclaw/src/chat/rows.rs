@@ -84,6 +84,12 @@ impl Row {
     }
 }
 
+/// Whether the message that was sent with this key is among the rows.
+pub(crate) fn has_send(messages: &[Value], key: &str) -> bool {
+    let sent = |message: &Value| message["idempotencyKey"].as_str().and_then(|k| k.strip_suffix(":user")) == Some(key);
+    messages.iter().any(sent)
+}
+
 /// Id of the n-th message of the assistant in a run; counts from 1.
 pub(crate) fn assistant_id(run: &str, ordinal: usize) -> String {
     format!("{run}:{ordinal}")

@@ -224,6 +224,10 @@ async fn restart_of_the_gateway(hub: &mut Watched, credential: &AgentCredential,
     hub.until_lost().await;
     hub.until_ready().await;
     while hub.next().await != ChatChange::Reload {}
+    let before = hub.link.history("main", 100).await.unwrap();
+    assert_eq!(hub.link.send("main", "good morning", "key-1").await, Ok("key-1".to_owned()));
+    assert_eq!(hub.link.is_busy().await, Ok(false), "the key was used before the restart");
+    assert_eq!(hub.link.history("main", 100).await.unwrap(), before);
     let (phase, live, history) = hub.turn("after the restart", "key-7").await;
     assert_eq!(phase, "done");
     assert_shown(&live, &history);
