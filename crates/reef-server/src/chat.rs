@@ -138,7 +138,8 @@ impl Conversations {
         }
     }
 
-    /// Shows a person's message at once; history takes its place when it holds it.
+    /// Shows a person's message at once; history takes its place when it holds it. A message that is sent again, because
+    /// its sender did not hear of the first time, is not shown again.
     pub(crate) fn sent(&self, key: &str, idempotency_key: &str, text: &str, at: jiff::Timestamp) {
         let item = ChatItem {
             id: format!("{PENDING}{idempotency_key}"),
@@ -149,7 +150,9 @@ impl Conversations {
             at: Some(at),
         };
         let mut sessions = self.sessions.lock();
-        self.session(&mut sessions, key);
+        if self.session(&mut sessions, key).items.iter().any(|item| is_of(item, idempotency_key)) {
+            return;
+        }
         drop(sessions);
         self.apply(ChatEvent { session: key.to_owned(), change: ChatChange::Item(item) });
     }
@@ -216,9 +219,10 @@ fn merge(mut history: Vec<ChatItem>, live: &[ChatItem], run: Option<&ChatRun>, n
         let pending = item.id.starts_with(PENDING);
         let arrived = pending
             && history.iter().any(|old| {
-                old.role == ChatRole::User
-                    && old.text.trim() == item.text.trim()
-                    && (old.at.is_none() || old.at >= item.at.map(skew))
+                is_of(old, &item.id[PENDING.len()..])
+                    || old.role == ChatRole::User
+                        && old.text.trim() == item.text.trim()
+                        && (old.at.is_none() || old.at >= item.at.map(skew))
             });
         let fresh = pending && item.at.is_some_and(|at| now.duration_since(at) < PENDING_MAX);
         if !known && !arrived && (fresh || active && (pending || item.streaming)) {
@@ -228,6 +232,14 @@ fn merge(mut history: Vec<ChatItem>, live: &[ChatItem], run: Option<&ChatRun>, n
     let excess = history.len().saturating_sub(ITEMS_MAX);
     history.drain(..excess);
     history
+}
+
+/// Whether an item of history, or one that is shown until history holds it, is the message with this idempotency key.
+/// Agents that keep the key begin the id with it: `key:user`.
+fn is_of(item: &ChatItem, idempotency_key: &str) -> bool {
+    let id = item.id.strip_prefix(PENDING).unwrap_or(&item.id);
+    let rest = id.strip_prefix(idempotency_key);
+    item.role == ChatRole::User && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
 }
 
 /// The agent's clock and the order of its steps may put a message a little before the moment the hub noted.

@@ -109,8 +109,16 @@ impl Runtimes {
 
     /// Lets go of link and doors; the instance itself is not touched.
     pub(crate) fn unlink(&self, id: InstanceId) {
-        let running = self.entries.lock().get_mut(&id).and_then(|entry| entry.running.take());
-        drop(running);
+        let gone = self
+            .entries
+            .lock()
+            .get_mut(&id)
+            .and_then(|entry| entry.running.take().map(|running| (running, entry.chats.clone())));
+        if let Some((running, chats)) = gone {
+            drop(running);
+            // Whoever looks at a conversation learns that the agent is away.
+            chats.invalidate();
+        }
     }
 
     /// All doors of all instances, for the end of the hub.

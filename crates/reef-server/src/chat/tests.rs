@@ -46,6 +46,27 @@ fn an_old_message_of_the_same_text_does_not_swallow_a_new_one() {
 }
 
 #[test]
+fn a_message_that_is_sent_again_is_not_shown_again() {
+    let chats = Conversations::new("e".into());
+    let shown = |chats: &Conversations| chats.sessions.lock()["main"].items.len();
+    chats.sent("main", "k1", "hi", late());
+    chats.sent("main", "k1", "hi", late());
+    assert_eq!(shown(&chats), 1);
+    // History holds it since long ago, as far as the clock can tell.
+    chats.sessions.lock().get_mut("main").unwrap().items = vec![item("k1:user", ChatRole::User, "hi", false)];
+    chats.sent("main", "k1", "hi", late());
+    assert_eq!(shown(&chats), 1);
+    chats.sent("main", "k", "hi", late());
+    assert_eq!(shown(&chats), 2, "another key is another message");
+
+    let mut again = item("pending:k1", ChatRole::User, "hi", false);
+    again.at = Some(late());
+    let mut kept = item("k1:user", ChatRole::User, "hi", false);
+    kept.at = Some(jiff::Timestamp::from_second(1).unwrap());
+    assert_eq!(ids(&merge(vec![kept], &[again], Some(&run("done")), late())), ["k1:user"]);
+}
+
+#[test]
 fn events_reach_listeners_and_reload_forgets_the_copy() {
     let chats = Conversations::new("e".into());
     chats.apply(ChatEvent { session: "main".into(), change: ChatChange::Reload });
