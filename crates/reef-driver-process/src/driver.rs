@@ -109,7 +109,8 @@ impl Driver for ProcessDriver {
     }
 
     async fn fingerprint(&self) -> Result<Fingerprint, DriverError> {
-        let (usable, message, limits) = match launch::launch(&self.config.shim, &ShimSpec::Probe, Output::Discard).await
+        let (usable, message, limits) = match launch::launch(&self.config.shim, &ShimSpec::Probe, &[], Output::Discard)
+            .await
         {
             Ok(mut probe) => {
                 let _ = probe.child.wait().await;
@@ -118,7 +119,8 @@ impl Driver for ProcessDriver {
             Err(err) => {
                 let limit =
                     |limit: &str| Enforcement { limit: limit.to_owned(), enforced: false, reason: err.message.clone() };
-                let advice = "this host must allow user, mount, process and network namespaces (Linux 5.12 or newer)";
+                let advice = "this host must allow user, mount, process and network namespaces (Linux 5.12 or newer; on Ubuntu see the \
+                              sysctl kernel.apparmor_restrict_unprivileged_userns)";
                 (false, format!("{}; {advice}", err.message), LIMITS.map(limit).to_vec())
             }
         };
@@ -157,23 +159,29 @@ impl Driver for ProcessDriver {
         if matches!(look, Look::Running(_)) {
             return Ok(look.observed(id));
         }
-        let dir = self.dir(id).await?;
-        let spec = {
-            let (config, workload, dir) = (self.config.clone(), workload.clone(), dir.clone());
-            blocking(move || {
-                let spec = workload::instance_spec(&config, &dir, &workload)?;
-                look::clear(&dir).map_err(|err| DriverError::io("cannot clear the run folder", &err))?;
-                Ok(spec)
-            })
-            .await?
-        };
-        let launched = launch::launch(&self.config.shim, &ShimSpec::Instance(spec), Output::Discard)
-            .await
-            .inspect_err(|_| self.watch.changed(id))?;
-        let (child, record) = launched.disown();
-        self.watch.child(id, record.shim.clone(), child);
-        self.watch.changed(id);
-        Ok(Look::Running(record).observed(id))
+        // `destroy` with `Keep` has taken the run folder away.
+        let dir = self.layout.clone();
+        let dir =
+            blocking(move || dir.create(id).map_err(|err| DriverError::io("cannot make the run folder", &err))).await?;
+        let spec = workload::instance_spec(&self.config, &dir, workload)?;
+        let secrets = workload::secrets(&workload.secrets);
+        match launch::launch(&self.config.shim, &ShimSpec::Instance(spec), &secrets, Output::Discard).await {
+            Ok(launched) => {
+                let (child, record) = launched.disown();
+                self.watch.child(id, record.shim.clone(), child);
+                self.watch.changed(id);
+                Ok(Look::Running(record).observed(id))
+            }
+            // Another node over the same folders was faster.
+            Err(err) if err.reason == Reason::Conflict => match self.look(id).await? {
+                look @ Look::Running(_) => Ok(look.observed(id)),
+                _ => Err(err),
+            },
+            Err(err) => {
+                self.watch.changed(id);
+                Err(err)
+            }
+        }
     }
 
     async fn put_secrets(&self, id: InstanceId, secrets: &[SecretFile]) -> Result<(), DriverError> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use reef_driver::{DriverError, Reason};
-use reef_sandbox::{Report, RunRecord, SetupError, ShimSpec, Step, spec::SPEC_BYTES_MAX};
+use reef_sandbox::{Report, RunRecord, Secret, SetupError, ShimSpec, Step, frame};
 use rustix::io::Errno;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Take},
@@ -36,14 +36,19 @@ pub(crate) struct Launched {
     link: BufReader<Take<UnixStream>>,
 }
 
-/// Starts a shim and waits until its program was executed.
+/// Starts a shim and waits until its program was executed. Secrets are for instances only.
 ///
 /// # Errors
 /// With the step that failed; nothing is left running then.
-pub(crate) async fn launch(shim: &ShimCommand, spec: &ShimSpec, output: Output) -> Result<Launched, DriverError> {
-    let text = serde_json::to_vec(spec).map_err(|err| DriverError::new(Reason::Internal, err.to_string()))?;
-    if text.len() as u64 > SPEC_BYTES_MAX {
-        return Err(DriverError::new(Reason::Invalid, "the workload is too large"));
+pub(crate) async fn launch(
+    shim: &ShimCommand,
+    spec: &ShimSpec,
+    secrets: &[Secret],
+    output: Output,
+) -> Result<Launched, DriverError> {
+    let mut frames = frame::encode(spec).map_err(|err| io("cannot describe the sandbox", &err))?;
+    if let ShimSpec::Instance(_) = spec {
+        frames.extend(frame::encode(&secrets).map_err(|err| io("cannot pass the secrets", &err))?);
     }
     let (mut link, far) = UnixStream::pair().map_err(|err| io("cannot make a socket", &err))?;
     let far = blocking(far).map_err(|err| io("cannot make a socket", &err))?;
@@ -63,7 +68,7 @@ pub(crate) async fn launch(shim: &ShimCommand, spec: &ShimSpec, output: Output) 
         .spawn()
         .map_err(|err| io("cannot start the shim", &err))?;
     let exchange = async {
-        link.write_all(&text).await?;
+        link.write_all(&frames).await?;
         link.shutdown().await?;
         let mut link = BufReader::new(link.take(REPORT_BYTES_MAX));
         let report = next_report(&mut link).await?;

@@ -44,7 +44,10 @@ async fn send(dir: PathBuf, query: LogQuery, to: &Sender) -> io::Result<()> {
             return Ok(());
         }
     }
-    while query.follow {
+    if !query.follow {
+        return Ok(());
+    }
+    loop {
         let lines;
         (follower, lines) = blocking(move || follower.read().map(|lines| (follower, lines))).await?;
         if lines.is_empty() {
@@ -59,7 +62,6 @@ async fn send(dir: PathBuf, query: LogQuery, to: &Sender) -> io::Result<()> {
             }
         }
     }
-    Ok(())
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {

@@ -63,7 +63,8 @@ impl TaskRunner for ProcessTasks {
             limits: LIMITS,
             cgroup: cleanup.cgroup.clone(),
         };
-        let mut launched = launch::launch(&self.shim, &ShimSpec::Task(TaskSpec { program }), Output::Pipes).await?;
+        let mut launched =
+            launch::launch(&self.shim, &ShimSpec::Task(TaskSpec { program }), &[], Output::Pipes).await?;
         let exit = follow(&mut launched, on_line).await?;
         let _ = launched.child.wait().await;
         Ok(exit)

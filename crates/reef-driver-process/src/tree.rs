@@ -148,7 +148,7 @@ mod tests {
         let victim = root.path().join("victim");
         fs::create_dir_all(victim.join("a/b")).unwrap();
         std::os::unix::fs::symlink(&outside, victim.join("a/link")).unwrap();
-        fs::set_permissions(victim.join("a/b"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(victim.join("a/b"), fs::Permissions::from_mode(0o000)).unwrap();
         remove(&victim).unwrap();
         assert!(!victim.exists());
         assert!(outside.join("kept").exists());

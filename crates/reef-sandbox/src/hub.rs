@@ -61,3 +61,40 @@ fn enforcement(limit: &str, result: Result<impl Into<String>, String>) -> Enforc
     };
     Enforcement { limit: limit.to_owned(), enforced, reason }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_confined_process_keeps_to_its_folders() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["own", "config", "other"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+            fs::write(dir.path().join(name).join("file"), "").unwrap();
+        }
+        let path = |name: &str| dir.path().join(name);
+        // All of it holds per thread, so the other tests are not confined with this one.
+        std::thread::scope(|scope| {
+            let confined = scope.spawn(|| {
+                let report = confine_hub(&[path("own")], &[path("config")]);
+                let holds = |limit: &str| report.iter().any(|e| e.limit == limit && e.enforced);
+                assert!(holds("privileges") && holds("capabilities"), "{report:?}");
+                assert_eq!(rustix::thread::capabilities(None).unwrap().permitted, CapabilitySet::empty());
+                if holds("filesystem") {
+                    fs::write(path("own/new"), "").unwrap();
+                    fs::read(path("config/file")).unwrap();
+                    fs::read("/etc/passwd").unwrap();
+                    fs::write(path("config/file"), "").unwrap_err();
+                    fs::read(path("other/file")).unwrap_err();
+                    fs::write("/etc/reef-test", "").unwrap_err();
+                } else {
+                    fs::read(path("other/file")).unwrap();
+                }
+            });
+            confined.join().unwrap();
+        });
+    }
+}

@@ -7,6 +7,7 @@
 
 pub mod cgroup;
 pub mod error;
+pub mod frame;
 pub mod hub;
 pub mod packet;
 pub mod process;

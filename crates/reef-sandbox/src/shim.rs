@@ -13,7 +13,7 @@ mod task;
 
 use std::{
     fs,
-    io::{Read, Write},
+    io::Write,
     os::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
@@ -28,10 +28,11 @@ use rustix::{fs::Mode, process::Pid, thread::UnshareFlags};
 use crate::{
     cgroup::{Cgroup, Hierarchies},
     error::{At, SetupError, Step},
+    frame,
     init::{self, Built, FromInit, Kind, Plan, Proceed},
     packet,
     process::ProcessRef,
-    spec::{AGENT_UID, Limits, ProgramSpec, Report, RunRecord, SPEC_BYTES_MAX, ShimSpec},
+    spec::{AGENT_UID, Limits, ProgramSpec, Report, RunRecord, ShimSpec},
     sys::{self, Forked},
     walls,
 };
@@ -44,13 +45,14 @@ pub const ARGUMENT: &str = "__shim";
 /// Status of a shim that could not do what it was asked.
 const FAILED: u8 = 1;
 
-/// The whole life of a shim. Reads a [`ShimSpec`] from standard input, which must be a Unix stream socket, and writes
-/// [`Report`]s back on it. To be called before any thread is started.
+/// The whole life of a shim. Reads a frame with a [`ShimSpec`] from standard input, which must be a Unix stream socket (for
+/// an instance a second one with its [`Secret`](crate::Secret)s), and writes [`Report`]s back on it. To be called before any thread is started.
 pub fn main() -> ExitCode {
     rustix::process::umask(Mode::from_raw_mode(0o022));
     let _ = sys::close_from(3);
     let link = UnixStream::from(sys::adopt_fd(0));
-    let result = read_spec(&link).and_then(|spec| match spec {
+    let spec = frame::read(&mut &link).at(Step::ReadSpec);
+    let result = spec.and_then(|spec| match spec {
         ShimSpec::Probe => probe(&link),
         ShimSpec::Task(spec) => task::run(&spec, &link),
         ShimSpec::Instance(spec) => instance::run(&spec, &link),
@@ -62,16 +64,6 @@ pub fn main() -> ExitCode {
             ExitCode::from(FAILED)
         }
     }
-}
-
-fn read_spec(link: &UnixStream) -> Result<ShimSpec, SetupError> {
-    let mut text = Vec::new();
-    link.take(SPEC_BYTES_MAX + 1).read_to_end(&mut text).at(Step::ReadSpec)?;
-    if text.len() as u64 > SPEC_BYTES_MAX {
-        return Err(SetupError::new(Step::ReadSpec, "it is too large"));
-    }
-    // The parser's own message could quote a secret.
-    serde_json::from_slice(&text).map_err(|_| SetupError::new(Step::ReadSpec, "it is not of the expected form"))
 }
 
 /// Tells the parent; it may be gone, which is no reason to stop.
@@ -238,9 +230,10 @@ fn write_file(dir: &Path, name: &str, content: &impl serde::Serialize) -> std::i
     fs::rename(&temporary, dir.join(name))
 }
 
-/// A terminal's or a parent's end is nothing to this process any more.
+/// A terminal's or a parent's end is nothing to this process any more. Nor does it end when a machine that shuts down asks
+/// everybody to: the program is asked too, and how it ends is to be written down.
 fn leave_parent() -> Result<(), SetupError> {
-    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGPIPE] {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGPIPE, libc::SIGTERM] {
         sys::ignore_signal(signal, true);
     }
     rustix::process::chdir("/").at(Step::LeaveParent)?;

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{cgroup::Cgroup, error::SetupError, process::ProcessRef};
 
-/// The largest specification accepted on standard input, in bytes.
-pub const SPEC_BYTES_MAX: u64 = 1 << 20;
+/// The largest frame accepted on standard input, in bytes.
+pub const FRAME_BYTES_MAX: u32 = 1 << 20;
 /// uid and gid of the program as it sees itself.
 pub const AGENT_UID: u32 = 1000;
 /// Where the secrets are inside the sandbox.
@@ -88,7 +88,6 @@ pub struct InstanceSpec {
     pub generation: u64,
     /// Ports on the sandbox's loopback that are listened at before the program starts.
     pub doors: Vec<u16>,
-    pub secrets: Vec<Secret>,
     pub run_dir: PathBuf,
     pub log_dir: PathBuf,
 }

@@ -1,11 +1,11 @@
 //! What an instance's run folder and the kernel say together.
 
-use std::{fs, io, path::Path};
+use std::{fs, path::Path};
 
 use reef_driver::{Exit, Observed, ProcessState, Usage};
 use reef_sandbox::{
     ExitRecord, RunRecord,
-    spec::{DOOR_SOCKET, EXIT_RECORD, RUN_RECORD},
+    spec::{EXIT_RECORD, RUN_RECORD},
 };
 use reef_types::InstanceId;
 use serde::de::DeserializeOwned;
@@ -42,18 +42,6 @@ pub(super) fn look(dir: &InstanceDir) -> Look {
             Look::Exited(exit().unwrap_or(unknown), Some(record))
         }
     }
-}
-
-/// Makes the run folder ready for the next start.
-pub(super) fn clear(dir: &InstanceDir) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).create(dir.run())?;
-    for name in [RUN_RECORD, EXIT_RECORD, DOOR_SOCKET] {
-        match fs::remove_file(dir.run().join(name)) {
-            Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 impl Look {

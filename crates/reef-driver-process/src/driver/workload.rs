@@ -47,7 +47,6 @@ pub(super) fn instance_spec(
         },
         generation: workload.generation,
         doors: workload.doors.clone(),
-        secrets: secrets(&workload.secrets),
         run_dir: resolve(&dir.run())?,
         log_dir: resolve(&dir.logs())?,
     })

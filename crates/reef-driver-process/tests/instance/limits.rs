@@ -92,6 +92,23 @@ async fn a_fork_bomb_stays_small() {
 }
 
 #[tokio::test]
+async fn node_sizes_its_heap_by_the_limit() {
+    let mut fixture = Fixture::new();
+    let mut workload = fixture.workload("");
+    let script = "console.log(Math.round(v8.getHeapStatistics().heap_size_limit / 1048576))";
+    workload.argv = ["/usr/bin/node", "-e", script].map(str::to_owned).to_vec();
+    workload.resources.memory_bytes = 512 << 20;
+    let id = fixture.start_workload(&workload).await;
+    // Where the host has no cgroup for it, node has no reason to look.
+    if enforced(&fixture, id, "memory").await {
+        fixture.exit(id).await;
+        let megabytes: u64 = fixture.text(id, "stdout").await.parse().unwrap();
+        assert!(megabytes <= 512, "{megabytes}");
+    }
+    fixture.clean().await;
+}
+
+#[tokio::test]
 async fn cgroups_go_with_their_instances() {
     let mut fixture = Fixture::new();
     let id = fixture.start("exec sleep 1000").await;

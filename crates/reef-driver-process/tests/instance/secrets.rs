@@ -1,10 +1,10 @@
 //! Secrets are where they belong and nowhere else.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::FileExt, path::Path};
 
 use reef_driver::{Driver, Reason};
 
-use crate::fixture::{Fixture, secret};
+use crate::fixture::{Fixture, is_root, secret};
 
 const MARKER: &str = "s3cret-marker-0190f5c2";
 
@@ -31,6 +31,9 @@ async fn they_are_files_of_the_agent_in_memory_and_in_no_other_place() {
             assert!(!contains_marker(&text), "{}", process.path().display());
         }
     }
+    if is_root() {
+        assert!(!memory_has_marker(&fixture, id), "the first process has the agent's identity");
+    }
     fixture.line(id, "read").await;
     fixture.driver.put_secrets(id, &[]).await.unwrap();
     fixture.line(id, "gone").await;
@@ -46,6 +49,28 @@ async fn only_a_running_one_has_any() {
     fixture.exit(id).await;
     assert_eq!(fixture.driver.put_secrets(id, &[]).await.unwrap_err().reason, Reason::NotFound);
     fixture.clean().await;
+}
+
+/// Whether the memory of the sandbox's first process holds the secret.
+fn memory_has_marker(fixture: &Fixture, id: reef_types::InstanceId) -> bool {
+    let record = fs::read(fixture.root.join(id.to_string()).join("run/shim.json")).unwrap();
+    let pid = serde_json::from_slice::<reef_sandbox::RunRecord>(&record).unwrap().init.pid;
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let memory = fs::File::open(format!("/proc/{pid}/mem")).unwrap();
+    let mut seen = 0;
+    for line in maps.lines().filter(|line| line.contains(" rw")) {
+        let (from, to) = line.split_whitespace().next().unwrap().split_once('-').unwrap();
+        let [from, to] = [from, to].map(|text| u64::from_str_radix(text, 16).unwrap());
+        let mut text = vec![0; usize::try_from(to - from).unwrap()];
+        if memory.read_exact_at(&mut text, from).is_ok() {
+            seen += 1;
+            if contains_marker(&text) {
+                return true;
+            }
+        }
+    }
+    assert!(seen > 0, "no memory could be read");
+    false
 }
 
 fn files_with_marker(dir: &Path) -> Vec<String> {

@@ -86,7 +86,9 @@ async fn a_dropped_task_ends_with_all_its_children() {
     let runner = ProcessTasks::new(shim());
     let script = "setsid sh -c 'while :; do date +%N > /out/beat; sleep 0.02; done' & echo up; sleep 1000";
     let (up, mut is_up) = tokio::sync::mpsc::channel(1);
-    let mut on_line = move |_: &str| drop(up.try_send(()));
+    let mut on_line = move |_: &str| {
+        let _ = up.try_send(());
+    };
     let mut running = Box::pin(runner.run(task(script, vec![mount(dir.path(), "/out", true)]), &mut on_line));
     let begun = async {
         is_up.recv().await;

@@ -2,6 +2,7 @@
 //! own, and the folders that were asked for. Everything else of the host is not there at all.
 
 mod etc;
+mod limits;
 
 use std::{
     fs, io,
@@ -72,6 +73,7 @@ pub(super) fn build(spec: &ProgramSpec, kind: Kind, owner: u32) -> Result<Option
     rustix::process::chdir(STAGE).at(Step::BuildRoot)?;
     link_system()?;
     etc.write(Path::new("etc")).at(Step::BuildRoot)?;
+    limits::write(Path::new("sys/fs/cgroup"), &spec.limits).at(Step::BuildRoot)?;
     mount_proc()?;
     mount_memory_at("tmp", TMP_OPTIONS, MountFlags::empty())?;
     mount_memory_at("dev/shm", SHM_OPTIONS, MountFlags::empty())?;

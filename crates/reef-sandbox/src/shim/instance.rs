@@ -5,6 +5,7 @@ use std::{fs::File, net::Shutdown, os::fd::OwnedFd, os::unix::net::UnixStream};
 use rustix::{
     fs::{FlockOperation, OFlags},
     pipe::PipeFlags,
+    process::{DumpableBehavior, set_dumpable_behavior},
     thread::CapabilitySet,
 };
 
@@ -20,9 +21,10 @@ use super::{
 };
 use crate::{
     error::{At, SetupError, Step},
+    frame,
     init::Kind,
     packet,
-    spec::{DOOR_SOCKET, EXIT_RECORD, ExitRecord, InstanceSpec, RUN_RECORD, Report},
+    spec::{DOOR_SOCKET, EXIT_RECORD, ExitRecord, InstanceSpec, RUN_RECORD, Report, Secret},
     walls,
 };
 
@@ -33,8 +35,10 @@ const LOCK_FILE: &str = "lock";
 pub(super) fn run(spec: &InstanceSpec, link: &UnixStream) -> Result<(), SetupError> {
     leave_parent()?;
     let _lock = lock(spec)?;
+    clear(spec)?;
     let mut log = Log::open(&spec.log_dir).at_path(Step::OpenLog, &spec.log_dir)?;
-    let started = start(spec).and_then(|(sandbox, keeper)| announce(spec, link, &sandbox).map(|()| (sandbox, keeper)));
+    let started =
+        start(spec, link).and_then(|(sandbox, keeper)| announce(spec, link, &sandbox).map(|()| (sandbox, keeper)));
     let (sandbox, mut keeper) = match started {
         Ok(started) => started,
         Err(error) => {
@@ -67,7 +71,18 @@ fn lock(spec: &InstanceSpec) -> Result<File, SetupError> {
     }
 }
 
-fn start(spec: &InstanceSpec) -> Result<(Sandbox, Keeper), SetupError> {
+/// What the last run has left. Only whoever holds the lock may say that it is over.
+fn clear(spec: &InstanceSpec) -> Result<(), SetupError> {
+    for name in [RUN_RECORD, EXIT_RECORD, DOOR_SOCKET] {
+        match std::fs::remove_file(spec.run_dir.join(name)) {
+            Err(err) if err.kind() != std::io::ErrorKind::NotFound => return Err(err).at_path(Step::Lock, name),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn start(spec: &InstanceSpec, mut link: &UnixStream) -> Result<(Sandbox, Keeper), SetupError> {
     let as_root = identity::enter(Network::Own)?;
     let doors = spec
         .doors
@@ -84,7 +99,8 @@ fn start(spec: &InstanceSpec) -> Result<(Sandbox, Keeper), SetupError> {
     let mut folder = None;
     let led = sandbox.lead(&spec.program, Kind::Instance, |fd| {
         let secrets = Secrets::new(fd, owner);
-        secrets.replace(&spec.secrets).at(Step::PutSecrets)?;
+        let list: Vec<Secret> = frame::read(&mut link).at(Step::PutSecrets)?;
+        secrets.replace(&list).at(Step::PutSecrets)?;
         folder = Some(secrets);
         Ok(())
     });
@@ -92,6 +108,8 @@ fn start(spec: &InstanceSpec) -> Result<(Sandbox, Keeper), SetupError> {
         // What is left to do: kill the sandbox, write its secrets, keep its folders.
         let kept = CapabilitySet::KILL | CapabilitySet::CHOWN | CapabilitySet::DAC_OVERRIDE;
         walls::keep_capabilities(kept).at(Step::DropCapabilities)?;
+        // It holds secrets and sockets that no other process of the same user is to take out of it.
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).at(Step::DropCapabilities)?;
         let secrets = folder.ok_or_else(|| SetupError::new(Step::PutSecrets, "there is no folder for secrets"))?;
         Keeper::new(&sandbox, listener, doors, secrets, [stdout, stderr]).at(Step::Supervise)
     });

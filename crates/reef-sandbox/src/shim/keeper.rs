@@ -32,6 +32,9 @@ pub(super) const BACKLOG: i32 = 64;
 const CLIENTS_MAX: usize = 64;
 /// Bytes taken from a pipe at a time, so that one busy stream does not starve the rest.
 const READ_BYTES: usize = 64 << 10;
+/// Bytes logged per second. A program that writes more has to wait: writing costs the host time that is not counted as
+/// the program's own.
+const LOG_BYTES_PER_SECOND_MAX: usize = 16 << 20;
 
 /// Listening sockets inside, by port.
 pub(super) type Doors = Vec<(u16, OwnedFd)>;
@@ -53,6 +56,28 @@ pub(super) struct Keeper {
     pipes: Vec<Pipe>,
     clients: Vec<Client>,
     state: State,
+    rate: Rate,
+}
+
+/// How much was logged in the current second.
+struct Rate {
+    since: Instant,
+    bytes: usize,
+}
+
+impl Rate {
+    fn new() -> Self {
+        Self { since: Instant::now(), bytes: 0 }
+    }
+
+    /// When reading may go on; none when it may now.
+    fn resume_at(&mut self) -> Option<Instant> {
+        let next = self.since + Duration::from_secs(1);
+        if Instant::now() >= next {
+            *self = Self::new();
+        }
+        (self.bytes >= LOG_BYTES_PER_SECOND_MAX).then_some(next)
+    }
 }
 
 /// What requests act on.
@@ -86,6 +111,7 @@ impl Keeper {
             pipes: vec![pipe(stdout, Stream::Stdout), pipe(stderr, Stream::Stderr)],
             clients: Vec::new(),
             state: State { init, doors, secrets, kill_at: None },
+            rate: Rate::new(),
         })
     }
 
@@ -94,7 +120,8 @@ impl Keeper {
         let mut end = End::default();
         let mut told = None;
         loop {
-            let ready = self.wait(sandbox, told.is_none());
+            let paused = self.rate.resume_at();
+            let ready = self.wait(sandbox, told.is_none(), paused);
             if ready.control {
                 // An unreadable message ends the watching of the socket, not the instance.
                 told = Some(match packet::receive::<FromInit>(&sandbox.control) {
@@ -102,9 +129,12 @@ impl Keeper {
                     _ => (None, None),
                 });
             }
-            self.read_pipes(log);
             if ready.init {
+                self.drain_pipes(log);
                 break;
+            }
+            if paused.is_none() {
+                self.read_pipes(log);
             }
             if ready.listener {
                 self.accept();
@@ -122,25 +152,24 @@ impl Keeper {
         if end.code.is_none() && end.signal.is_none() {
             end.signal = status.and_then(|(_, status)| status.terminating_signal());
         }
-        for pipe in &mut self.pipes {
-            pipe.lines.finish(log);
-        }
         let _ = self.state.secrets.replace(&[]);
         end
     }
 
-    fn wait(&self, sandbox: &Sandbox, listen_to_init: bool) -> Ready {
+    fn wait(&self, sandbox: &Sandbox, listen_to_init: bool, paused: Option<Instant>) -> Ready {
         let mut fds = vec![PollFd::new(&self.init_fd, PollFlags::IN)];
         let control = listen_to_init.then(|| push(&mut fds, &sandbox.control, PollFlags::IN));
         let listener = (self.clients.len() < CLIENTS_MAX).then(|| push(&mut fds, &self.listener, PollFlags::IN));
-        for pipe in &self.pipes {
-            push(&mut fds, &pipe.fd, PollFlags::IN);
+        if paused.is_none() {
+            for pipe in &self.pipes {
+                push(&mut fds, &pipe.fd, PollFlags::IN);
+            }
         }
         for client in &self.clients {
             let (fd, events) = client.interest();
             push(&mut fds, fd, events);
         }
-        match poll(&mut fds, self.timeout().as_ref()) {
+        match poll(&mut fds, self.timeout(paused).as_ref()) {
             Ok(_) => {}
             Err(Errno::INTR) => return Ready::default(),
             // Out of kernel memory: do not spin.
@@ -151,8 +180,8 @@ impl Keeper {
     }
 
     /// Until the next deadline.
-    fn timeout(&self) -> Option<Timespec> {
-        let next = self.clients.iter().map(Client::deadline).chain(self.state.kill_at).min()?;
+    fn timeout(&self, paused: Option<Instant>) -> Option<Timespec> {
+        let next = self.clients.iter().map(Client::deadline).chain(self.state.kill_at).chain(paused).min()?;
         Timespec::try_from(next.saturating_duration_since(Instant::now())).ok()
     }
 
@@ -164,12 +193,25 @@ impl Keeper {
                 false
             }
             Ok(count) => {
+                self.rate.bytes += count;
                 pipe.lines.feed(&buffer[..count], log);
                 true
             }
             Err(Errno::AGAIN | Errno::INTR) => true,
             Err(_) => false,
         });
+    }
+
+    /// All that is left when nobody can write any more; never more than two full pipes.
+    fn drain_pipes(&mut self, log: &mut Log) {
+        let mut before = usize::MAX;
+        while !self.pipes.is_empty() && self.rate.bytes != before {
+            before = self.rate.bytes;
+            self.read_pipes(log);
+        }
+        for pipe in &mut self.pipes {
+            pipe.lines.finish(log);
+        }
     }
 
     fn accept(&mut self) {

@@ -88,8 +88,9 @@ const CLONE_NAMESPACES: &[i32] = &[
     libc::CLONE_NEWCGROUP,
 ];
 
-/// Terminal requests that put input into somebody else's terminal.
-const TERMINAL_INJECTION: &[libc::Ioctl] = &[libc::TIOCSTI, libc::TIOCLINUX];
+/// Terminal requests that put input into somebody else's terminal: TIOCSTI and TIOCLINUX. The C libraries disagree on
+/// the type of their names.
+const TERMINAL_INJECTION: &[u64] = &[0x5412, 0x541c];
 
 /// Bit 30 marks a system call of the x32 interface, which would bypass every rule by number.
 const X32_BIT: u32 = 0x4000_0000;
