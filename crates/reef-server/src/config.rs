@@ -13,6 +13,35 @@ pub struct HubConfig {
     pub drain: Duration,
     /// How long an agent may take from its start until it is ready.
     pub ready_limit: Duration,
+    /// How patient the hub is with instances that misbehave.
+    pub pacing: Pacing,
+}
+
+/// Waits of the control loop. They have one good setting; tests shorten them.
+#[derive(Debug, Clone, Copy)]
+pub struct Pacing {
+    /// Before the start after a crash; doubled with each further crash …
+    pub restart_first: Duration,
+    /// … up to this.
+    pub restart_max: Duration,
+    /// Before a step is tried again that failed because the node or its host was away.
+    pub step_retry: Duration,
+    /// A link that was up and is lost may come back within this time before anybody is told.
+    pub link_grace: Duration,
+    /// An agent that does not answer for this long is started anew.
+    pub degraded_max: Duration,
+}
+
+impl Default for Pacing {
+    fn default() -> Self {
+        Self {
+            restart_first: Duration::from_secs(1),
+            restart_max: Duration::from_secs(120),
+            step_retry: Duration::from_secs(3),
+            link_grace: Duration::from_secs(10),
+            degraded_max: Duration::from_secs(180),
+        }
+    }
 }
 
 impl HubConfig {
@@ -23,6 +52,6 @@ impl HubConfig {
 
     /// A hub with the default limits.
     pub fn new(data_dir: PathBuf, listen: SocketAddr) -> Self {
-        Self { listen, data_dir, drain: Self::DRAIN, ready_limit: Self::READY_LIMIT }
+        Self { listen, data_dir, drain: Self::DRAIN, ready_limit: Self::READY_LIMIT, pacing: Pacing::default() }
     }
 }

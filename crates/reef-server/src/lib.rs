@@ -17,6 +17,6 @@ mod tasks;
 mod ui;
 
 pub use api::openapi;
-pub use config::HubConfig;
+pub use config::{HubConfig, Pacing};
 pub use http::listener::{ListenerLimits, serve_tcp, serve_unix};
 pub use hub::{Hub, HubError, HubParts};

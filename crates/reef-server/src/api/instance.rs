@@ -121,6 +121,7 @@ async fn instance_create(
     Body(wish): Body<InstanceCreate>,
 ) -> Outcome<Response> {
     ctx.allow(Action::InstanceCreate)?;
+    wait.check()?;
     let audit = ctx.audit(Action::InstanceCreate, wish.name.clone(), "");
     let (row, job) = instance::create(&hub.0, wish, audit).await?;
     answer(&hub, row, Some(job), &wait, StatusCode::CREATED).await
@@ -199,8 +200,18 @@ async fn instance_restart(
     act(&hub, &ctx, Action::InstanceRestart, &id, Wish::Restart, &wait).await
 }
 
+impl Wait {
+    fn check(&self) -> Result<(), ApiError> {
+        match self.wait.as_deref() {
+            None | Some("ready" | "done") => Ok(()),
+            Some(_) => Err(ApiError::field("wait", "`ready` or `done`, or leave it out")),
+        }
+    }
+}
+
 async fn act(hub: &Hub, ctx: &Context, action: Action, id: &str, wish: Wish, wait: &Wait) -> Outcome<Response> {
     ctx.allow(action)?;
+    wait.check()?;
     let row = instance::find(&hub.0, id).await?;
     let audit = ctx.audit(action, row.spec.id.to_string(), format!("{wish:?}"));
     let (row, job) = instance::want(&hub.0, row, wish, audit).await?;

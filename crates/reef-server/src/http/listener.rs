@@ -150,6 +150,8 @@ impl Server {
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head_timeout)
             .max_buf_size(self.limits.head_bytes_max)
+            // The buffer alone is no exact limit: a head that arrives in one read may be larger.
+            .max_header_size(self.limits.head_bytes_max)
             .half_close(false)
             .serve_connection(TokioIo::new(Impatient::new(stream, limits.stall_timeout)), service)
             .with_upgrades();

@@ -21,18 +21,10 @@ use crate::hub::Inner;
 
 /// A worker looks again after this time even when nobody nudged it.
 const PERIOD: Duration = Duration::from_secs(30);
-/// Waits after a bad start: doubled each time, from this …
-const RETRY_MIN: Duration = Duration::from_secs(1);
-/// … up to this.
-const RETRY_MAX: Duration = Duration::from_secs(120);
 /// So many bad starts in a row and the instance is given up on.
 const FAILURES_MAX: u32 = 6;
 /// An instance that ran this long has earned a clean slate.
 const STABLE: Duration = Duration::from_secs(120);
-/// A link that was up and is lost may come back within this time before anybody is told.
-const LINK_GRACE: Duration = Duration::from_secs(10);
-/// An agent that does not answer for this long is started anew.
-const DEGRADED_MAX: Duration = Duration::from_secs(180);
 /// Time between SIGTERM and SIGKILL, in milliseconds.
 const STOP_GRACE_MS: u64 = 20_000;
 

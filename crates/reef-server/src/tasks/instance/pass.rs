@@ -6,7 +6,7 @@ use reef_driver::{DataPolicy, Driver, DriverError, ProcessState, Reason};
 use reef_store::{InstanceRow, StoreError};
 use reef_types::{Desired, InstanceId, Job, JobKind, Phase};
 
-use super::{Next, RETRY_MAX, RETRY_MIN, STOP_GRACE_MS, launch, record, settle, supervise};
+use super::{Next, STOP_GRACE_MS, launch, record, settle, supervise};
 use crate::{app::job, bus::HubEvent, hub::Inner};
 
 /// Why a pass could not go on.
@@ -32,7 +32,7 @@ impl From<DriverError> for Trouble {
     fn from(err: DriverError) -> Self {
         match err.reason {
             // The node or its host will be better later; the rest would only fail again.
-            Reason::Unavailable | Reason::Timeout | Reason::Cancelled => Self::Retry(err),
+            Reason::Unavailable | Reason::Timeout => Self::Retry(err),
             _ => Self::Fatal { reason: err.reason.as_str().to_owned(), message: err.message },
         }
     }
@@ -65,6 +65,7 @@ pub(super) async fn pass(hub: &Arc<Inner>, id: InstanceId) -> Next {
         return Next::Settled;
     };
     let mut pass = Pass { hub, driver, row, jobs };
+    let pacing = hub.config.pacing;
     let result = match pass.row.desired {
         Desired::Running => running(&mut pass).await,
         Desired::Stopped => stopped(&mut pass).await,
@@ -87,15 +88,15 @@ pub(super) async fn pass(hub: &Arc<Inner>, id: InstanceId) -> Next {
                 jiff::Timestamp::now(),
             );
             record::status(hub, &pass.row).await;
-            Next::In(Duration::from_secs(3))
+            Next::In(pacing.step_retry)
         }
         Err(Trouble::Fatal { reason, message }) => {
             tracing::warn!(instance = %id, reason, message, "the instance failed");
             settle::fail(hub, &mut pass.row, &pass.jobs, &reason, &message).await;
             match pass.row.desired {
-                Desired::Deleted => Next::In(RETRY_MAX),
+                Desired::Deleted => Next::In(pacing.restart_max),
                 // The next pass looks whether anything still runs. Not at once: the failure may not have been written down.
-                Desired::Running => Next::In(RETRY_MIN),
+                Desired::Running => Next::In(pacing.restart_first),
                 Desired::Stopped => Next::Settled,
             }
         }

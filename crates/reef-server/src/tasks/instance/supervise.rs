@@ -7,7 +7,7 @@ use reef_types::{InstanceId, JobKind, Phase, Progress};
 use tokio::time::Instant;
 
 use super::{
-    DEGRADED_MAX, FAILURES_MAX, LINK_GRACE, Next, RETRY_MAX, RETRY_MIN, STABLE, launch,
+    FAILURES_MAX, Next, STABLE, launch,
     pass::{Pass, Trouble, stop},
     record, settle,
 };
@@ -20,7 +20,7 @@ use crate::{
 
 /// One look at a running process.
 pub(super) async fn supervise(pass: &mut Pass<'_>, pid: u32) -> Result<Next, Trouble> {
-    let (hub, id) = (pass.hub, pass.row.spec.id);
+    let (hub, id, pacing) = (pass.hub, pass.row.spec.id, pass.hub.config.pacing);
     connect(pass, pid).await?;
     let Some((state, linked_at, lost_at)) = hub
         .runtimes
@@ -42,16 +42,16 @@ pub(super) async fn supervise(pass: &mut Pass<'_>, pid: u32) -> Result<Next, Tro
                         .flatten()
                         .as_ref()
                         .unwrap_or(&linked_at);
-                    match LINK_GRACE.checked_sub(now - since) {
+                    match pacing.link_grace.checked_sub(now - since) {
                         Some(left) if !left.is_zero() => Ok(Next::In(left)),
                         _ => degraded(pass, last_error).await,
                     }
                 }
-                Phase::Degraded if now - lost_at.unwrap_or(linked_at) > DEGRADED_MAX => {
+                Phase::Degraded if now - lost_at.unwrap_or(linked_at) > pacing.degraded_max => {
                     stop(pass).await?;
                     again(pass, "unresponsive", "the agent did not answer any more and is started anew").await
                 }
-                Phase::Degraded => Ok(Next::In(LINK_GRACE)),
+                Phase::Degraded => Ok(Next::In(pacing.link_grace)),
                 _ => starting(pass, last_error).await,
             }
         }
@@ -143,7 +143,7 @@ async fn degraded(pass: &mut Pass<'_>, last_error: Option<String>) -> Result<Nex
     };
     pass.row.status.set_condition("Ready", false, "unreachable", message, jiff::Timestamp::now());
     record::status(hub, &pass.row).await;
-    Ok(Next::In(LINK_GRACE))
+    Ok(Next::In(hub.config.pacing.link_grace))
 }
 
 /// The process ended by itself.
@@ -168,7 +168,8 @@ async fn again(pass: &mut Pass<'_>, reason: &str, message: &str) -> Result<Next,
             format!("{message}; it was started {FAILURES_MAX} times in vain: see its logs, then start it again");
         return Err(Trouble::Fatal { reason: reason.to_owned(), message });
     }
-    let wait = RETRY_MIN.saturating_mul(1 << (status.failures - 1).min(10)).min(RETRY_MAX);
+    let pacing = hub.config.pacing;
+    let wait = pacing.restart_first.saturating_mul(1 << (status.failures - 1).min(10)).min(pacing.restart_max);
     tracing::warn!(instance = %id, reason, failures = status.failures, wait_ms = wait.as_millis() as u64, "{message}");
     // Not one of the phases that count an exit as a crash: this exit is dealt with.
     status.phase = Phase::Preparing;
