@@ -54,21 +54,26 @@ impl<'a> Report<'a> {
         self.steps.push((name, ending, started.elapsed()));
     }
 
+    /// How many passed, failed and were skipped.
+    fn sums(&self) -> (usize, usize, usize) {
+        let count = |is: fn(&Ending) -> bool| self.steps.iter().filter(|(_, ending, _)| is(ending)).count();
+        (
+            count(|ending| matches!(ending, Ending::Passed)),
+            count(|ending| matches!(ending, Ending::Failed(_))),
+            count(|ending| matches!(ending, Ending::Skipped(_))),
+        )
+    }
+
     /// Prints how each step went, and the sum in the last line.
     pub(crate) fn finish(self) -> ExitCode {
         println!("\n=== summary");
-        let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+        let (passed, failed, skipped) = self.sums();
         for (name, ending, took) in &self.steps {
             let (word, reason) = match ending {
                 Ending::Passed => ("passed", ""),
                 Ending::Skipped(reason) => ("skipped", reason.as_str()),
                 Ending::Failed(reason) => ("FAILED", reason.as_str()),
             };
-            match ending {
-                Ending::Passed => passed += 1,
-                Ending::Skipped(_) => skipped += 1,
-                Ending::Failed(_) => failed += 1,
-            }
             println!("{word:8} {name:14} {:6.1} s  {reason}", took.as_secs_f64());
         }
         if skipped > 0 {
@@ -77,5 +82,29 @@ impl<'a> Report<'a> {
         println!("{passed} passed, {failed} failed");
         // A name that matches no step must not look like success.
         if failed > 0 || self.steps.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::bail;
+
+    use super::*;
+
+    fn sums(wanted: &[&str], strict: bool) -> (usize, usize, usize) {
+        let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
+        let mut report = Report::new(&wanted, strict);
+        report.step("one", || Ok(Outcome::Passed));
+        report.step("two", || bail!("broken"));
+        report.step("three", || Ok(Outcome::Skipped("no tool".to_owned())));
+        report.sums()
+    }
+
+    #[test]
+    fn all_steps_run_and_nothing_is_skipped_where_that_is_forbidden() {
+        assert_eq!(sums(&[], false), (1, 1, 1));
+        assert_eq!(sums(&[], true), (1, 2, 0));
+        assert_eq!(sums(&["t"], true), (0, 2, 0));
+        assert_eq!(sums(&["none"], true), (0, 0, 0));
     }
 }

@@ -49,7 +49,7 @@ pub(crate) async fn show(client: &Client, format: Format, name: &Selector) -> Re
 fn describe(document: &Value) -> Result<String, Failure> {
     let instance: InstanceView = client::read(document.clone())?;
     let asked = instance.resources.requested;
-    let optional = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| time.to_string());
+    let optional = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| format!("{time:.0}"));
     let facts = [
         ("name", instance.name.to_string()),
         ("display name", instance.display_name.clone().unwrap_or_else(|| "-".to_owned())),
@@ -62,7 +62,7 @@ fn describe(document: &Value) -> Result<String, Failure> {
         ("memory", quantity::format_bytes(asked.memory_bytes)),
         ("cpus", format!("{}", f64::from(asked.cpus_milli) / 1000.0)),
         ("pids", asked.pids.to_string()),
-        ("created", instance.created_at.to_string()),
+        ("created", format!("{:.0}", instance.created_at)),
         ("started", optional(instance.started_at)),
         ("last activity", optional(instance.last_activity_at)),
         ("tokens", format!("{} in, {} out", instance.usage.input_tokens, instance.usage.output_tokens)),
