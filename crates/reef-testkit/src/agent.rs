@@ -53,6 +53,16 @@ impl FakeAgent {
         let _ = self.conversations(id).events.send(ChatEvent { session: session.to_owned(), change });
     }
 
+    /// An item that is in the agent's own history from now on; nobody is told.
+    pub fn remember(&self, id: InstanceId, session: &str, item: ChatItem) {
+        self.conversations(id).history.lock().entry(session.to_owned()).or_default().push(item);
+    }
+
+    /// The agent's own history.
+    pub fn history(&self, id: InstanceId, session: &str) -> Vec<ChatItem> {
+        self.conversations(id).history.lock().get(session).cloned().unwrap_or_default()
+    }
+
     fn conversations(&self, id: InstanceId) -> Arc<Conversations> {
         let mut instances = self.shared.instances.lock();
         let fresh = || {
@@ -207,7 +217,7 @@ impl AgentLink for FakeLink {
         emit(ChatChange::Item(ChatItem { streaming: true, ..live }));
         let mut history = self.conversations.history.lock();
         let turn = history.entry(session.to_owned()).or_default();
-        turn.push(item(format!("{run}-text"), ChatRole::User, text.to_owned()));
+        turn.push(item(format!("{idempotency_key}:user"), ChatRole::User, text.to_owned()));
         turn.push(item(format!("{run}-reply"), ChatRole::Assistant, reply));
         drop(history);
         emit(phase("done"));

@@ -8,7 +8,17 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Error as WebSocketError, handshake::client::generate_key},
+};
+
+use crate::{events::Events, hub::PATIENCE};
 
 /// A client with the credentials that it was given.
 #[derive(Debug, Clone)]
@@ -35,6 +45,21 @@ impl Answer {
     pub fn code(&self) -> String {
         self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
     }
+
+    /// A header as text; empty when it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+    }
+
+    /// Fails unless this is a refusal in the one error shape.
+    #[track_caller]
+    pub fn assert_refused(&self, status: u16, code: &str) {
+        assert_eq!((self.status, self.code().as_str()), (status, code), "{self:?}");
+        let error = &self.json()["error"];
+        assert!(error["message"].as_str().is_some_and(|text| !text.is_empty()), "{self:?}");
+        assert_eq!(error["requestId"], self.header("x-request-id"), "{self:?}");
+        assert!(error["details"].is_object(), "{self:?}");
+    }
 }
 
 impl Client {
@@ -51,18 +76,35 @@ impl Client {
         self
     }
 
+    /// Does not send this header any more.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.remove(name);
+        self
+    }
+
+    /// The same client for a hub that was started again, at another port.
+    #[must_use]
+    pub fn at(mut self, addr: SocketAddr) -> Self {
+        let fresh = Self::new(addr);
+        self.headers.extend(fresh.headers);
+        if self.headers.contains_key(header::ORIGIN) {
+            self = self.with("origin", &format!("http://{addr}"));
+        }
+        Self { addr, ..self }
+    }
+
     /// A browser's page of the hub itself, signed in by the cookie that an answer set.
     #[must_use]
     pub fn with_cookie_of(self, answer: &Answer) -> Self {
-        let cookie =
-            answer.headers[header::SET_COOKIE].to_str().expect("text").split(';').next().expect("a pair").to_owned();
+        let cookie = answer.header("set-cookie").split(';').next().expect("a pair").to_owned();
         let origin = format!("http://{}", self.addr);
         self.with("cookie", &cookie).with("origin", &origin).with("sec-fetch-site", "same-origin")
     }
 
     /// A client with a fresh API token of these scopes.
     pub async fn token(&self, scope: &str) -> Client {
-        let answer = self.send(Method::POST, "/api/tokens", Some(json!({ "name": "test", "scopes": [scope] }))).await;
+        let answer = self.post("/api/tokens", json!({ "name": "test", "scopes": [scope] })).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         Client::new(self.addr)
             .with("authorization", &format!("Bearer {}", answer.json()["secret"].as_str().expect("a secret")))
@@ -76,11 +118,15 @@ impl Client {
         self.send(Method::POST, path, Some(body)).await
     }
 
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, None).await
+    }
+
     /// Sends a request and reads all of its answer.
     pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
         let response = self.open(method, path, body).await;
         let (parts, body) = response.into_parts();
-        let body = body.collect().await.expect("a whole body").to_bytes();
+        let body = timeout(PATIENCE, body.collect()).await.expect("a body that ends").expect("a whole body").to_bytes();
         Answer { status: parts.status.as_u16(), headers: parts.headers, body }
     }
 
@@ -91,12 +137,62 @@ impl Client {
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
         tokio::spawn(connection);
         let mut request = Request::builder().method(method).uri(path);
-        if body.is_some() {
+        if body.is_some() && !self.headers.contains_key(header::CONTENT_TYPE) {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
         let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         let mut request = request.body(Full::new(bytes)).expect("a request");
         request.headers_mut().extend(self.headers.clone());
-        sender.send_request(request).await.expect("an answer")
+        timeout(PATIENCE, sender.send_request(request)).await.expect("an answer in time").expect("an answer")
+    }
+
+    /// Opens an event stream.
+    pub async fn events(&self, path: &str) -> Events {
+        let response = self.open(Method::GET, path, None).await;
+        assert_eq!(response.status(), 200, "{path}");
+        Events::new(response.into_body())
+    }
+
+    /// A request head with this client's headers, for tests that write to the socket themselves.
+    pub fn head(&self, method: &str, path: &str) -> String {
+        let mut head = format!("{method} {path} HTTP/1.1\r\n");
+        for (name, value) in &self.headers {
+            head += &format!("{name}: {}\r\n", value.to_str().expect("text"));
+        }
+        head
+    }
+
+    /// Sends bytes as they are, and returns everything until the hub closes the connection.
+    pub async fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.addr).await.expect("the hub listens");
+        stream.write_all(bytes).await.expect("the hub reads");
+        let mut answer = Vec::new();
+        let read = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("the connection ends");
+        // A reset after the answer is as good an end as any.
+        drop(read);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// Opens a WebSocket, or returns the status and the error code of the refusal.
+    pub async fn websocket(&self, path: &str) -> Result<WebSocketStream<TcpStream>, (u16, String)> {
+        let stream = TcpStream::connect(self.addr).await.expect("the hub listens");
+        let mut request = Request::builder()
+            .uri(format!("ws://{}{path}", self.addr))
+            .header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", generate_key())
+            .body(())
+            .expect("a request");
+        request.headers_mut().extend(self.headers.clone());
+        match tokio_tungstenite::client_async(request, stream).await {
+            Ok((socket, _)) => Ok(socket),
+            Err(WebSocketError::Http(response)) => {
+                let body: Value =
+                    response.body().as_ref().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
+                Err((response.status().as_u16(), body["error"]["code"].as_str().unwrap_or_default().to_owned()))
+            }
+            Err(err) => panic!("neither a WebSocket nor a refusal: {err}"),
+        }
     }
 }

@@ -4,8 +4,12 @@
 
 mod agent;
 mod client;
+mod events;
+mod gateway;
 mod hub;
 
 pub use agent::FakeAgent;
 pub use client::{Answer, Client};
-pub use hub::{PATIENCE, TestHub};
+pub use events::{Event, Events};
+pub use gateway::FakeGateway;
+pub use hub::{PASSWORD, PATIENCE, Settings, TestHub};
