@@ -97,6 +97,7 @@ pub(crate) fn router(hub: &Hub) -> Router {
     let (router, _) = routes().split_for_parts();
     router
         .route("/api", axum::routing::any(not_found))
+        .route("/api/", axum::routing::any(not_found))
         .route("/api/{*rest}", axum::routing::any(not_found))
         // Without these two, the page would answer for them.
         .route("/metrics", axum::routing::any(not_found))
