@@ -40,7 +40,6 @@ const FIRST_SPARE_FD: u32 = 4;
 /// What is to be built.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan<'a> {
-    /// None: put the walls up and stop there.
     pub(crate) program: &'a ProgramSpec,
     pub(crate) kind: Kind,
     /// Whether the identity is still to be changed: the shim was started by root.

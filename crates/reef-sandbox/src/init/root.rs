@@ -210,11 +210,17 @@ fn mount_terminals() -> Result<(), SetupError> {
     Ok(())
 }
 
+/// The shim writes through the mount that it gets a descriptor of; the program sees another one on top, read-only.
 fn mount_secrets(owner: u32) -> Result<OwnedFd, SetupError> {
     let target = SECRETS_PATH.trim_start_matches('/');
     let options = format!("{SECRETS_OPTIONS},uid={owner},gid={owner}");
     mount_memory_at(target, &options, MountFlags::NOEXEC)?;
-    rustix::fs::open(target, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).at(Step::PutSecrets)
+    let target = Path::new(target);
+    let folder = rustix::fs::open(target, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .at(Step::PutSecrets)?;
+    let view = clone_tree(target, target, READ_ONLY | libc::MOUNT_ATTR_NOEXEC)?;
+    attach(&view.fd, target).at(Step::PutSecrets)?;
+    Ok(folder)
 }
 
 /// The stage becomes the root; the host's root goes out of reach, and the skeleton can no longer be written.
