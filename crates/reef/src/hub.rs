@@ -17,7 +17,7 @@ use reef_store::Store;
 use secrecy::ExposeSecret;
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::{logging, paths::Paths, signals};
+use crate::{logging, paths::Paths, signals, tls};
 
 /// How long the node may take to come up.
 const NODE_WAIT: Duration = Duration::from_secs(20);
@@ -43,7 +43,7 @@ pub(crate) fn run(data_dir: &Path, args: &HubArgs) -> anyhow::Result<()> {
     for wall in reef_sandbox::confine_hub(&[paths.hub.clone(), paths.run.clone()], &read_only(&paths)) {
         tracing::debug!(wall = %wall.limit, enforced = wall.enforced, reason = %wall.reason, "hub confined");
     }
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    tls::init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(16)

@@ -7,6 +7,7 @@ mod logging;
 mod node;
 mod paths;
 mod signals;
+mod tls;
 mod up;
 
 use std::{path::PathBuf, process::ExitCode};
