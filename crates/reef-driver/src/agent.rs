@@ -133,7 +133,8 @@ pub trait AgentLink: Send + Sync {
     /// Oldest first, at most `limit` newest items.
     async fn history(&self, session: &str, limit: usize) -> Result<Vec<ChatItem>, AgentError>;
 
-    /// Sends a message; the same `idempotency_key` never runs twice. Returns the id of the turn.
+    /// Sends a message; the same `idempotency_key` never runs twice. Returns the id of the turn. The message's own item has
+    /// the id `<idempotency_key>:user`, live and in history, so that the hub can show it before the agent reports it.
     async fn send(&self, session: &str, text: &str, idempotency_key: &str) -> Result<String, AgentError>;
 
     async fn abort(&self, session: &str) -> Result<(), AgentError>;

@@ -4,7 +4,7 @@
 //! that history moved on, the snapshot is read again and sent whole, so that a doubled or lost event heals by itself.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, atomic::AtomicU64, atomic::Ordering},
 };
 
@@ -25,6 +25,8 @@ const LAG_CHANGES_MAX: usize = 256;
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Snapshot {
+    #[serde(skip)]
+    pub(crate) seq: u64,
     pub(crate) cursor: String,
     pub(crate) items: Vec<ChatItem>,
     pub(crate) run: Option<ChatRun>,
@@ -34,6 +36,8 @@ pub(crate) struct Snapshot {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Patch {
+    #[serde(skip)]
+    pub(crate) seq: u64,
     pub(crate) cursor: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) item: Option<ChatItem>,
@@ -52,6 +56,8 @@ pub(crate) enum Update {
 struct Session {
     items: Vec<ChatItem>,
     run: Option<ChatRun>,
+    /// Ids of messages that were sent and are not in history yet.
+    pending: HashSet<String>,
     /// False until history was read once, and after it is known to be out of date.
     loaded: bool,
     /// Counts the events that made the copy stale, so that a history read across one of them is not taken for good.
@@ -73,8 +79,8 @@ impl Conversations {
         Self { epoch, clock: AtomicU64::new(0), sessions: Mutex::new(HashMap::new()) }
     }
 
-    /// Starts listening to a conversation. Call [`Conversations::snapshot`] next: what happens in between is on the
-    /// channel, and applying it twice changes nothing.
+    /// Starts listening to a conversation. Call [`Conversations::snapshot`] next: what happens in between is on the channel
+    /// and in the snapshot too; its `seq` tells.
     pub(crate) fn subscribe(&self, key: &str) -> broadcast::Receiver<Update> {
         let mut sessions = self.sessions.lock();
         self.session(&mut sessions, key).sender.subscribe()
@@ -92,7 +98,9 @@ impl Conversations {
         let history = link.history(key, ITEMS_MAX).await?;
         let mut sessions = self.sessions.lock();
         let session = self.session(&mut sessions, key);
-        session.items = merge(history, &session.items, session.run.as_ref(), jiff::Timestamp::now());
+        let active = session.run.as_ref().is_some_and(|run| !run.is_settled());
+        session.items = merge(history, &session.items, &session.pending, active);
+        session.pending.retain(|id| session.items.iter().any(|item| item.id == *id));
         session.loaded = session.reloads == reloads;
         session.seq += 1;
         Ok(render(&self.epoch, session))
@@ -109,15 +117,16 @@ impl Conversations {
         let mut sessions = self.sessions.lock();
         let Some(session) = sessions.get_mut(&event.session) else { return };
         session.seq += 1;
-        let cursor = format!("{}-{}", self.epoch, session.seq);
+        let seq = session.seq;
+        let cursor = format!("{}-{seq}", self.epoch);
         let update = match event.change {
             ChatChange::Item(item) => {
                 upsert(&mut session.items, item.clone());
-                Update::Patch(Arc::new(Patch { cursor, item: Some(item), run: None }))
+                Update::Patch(Arc::new(Patch { seq, cursor, item: Some(item), run: None }))
             }
             ChatChange::Run(run) => {
                 session.run = Some(run.clone());
-                Update::Patch(Arc::new(Patch { cursor, item: None, run: Some(run) }))
+                Update::Patch(Arc::new(Patch { seq, cursor, item: None, run: Some(run) }))
             }
             ChatChange::Reload => {
                 session.loaded = false;
@@ -141,8 +150,9 @@ impl Conversations {
     /// Shows a person's message at once; history takes its place when it holds it. A message that is sent again, because
     /// its sender did not hear of the first time, is not shown again.
     pub(crate) fn sent(&self, key: &str, idempotency_key: &str, text: &str, at: jiff::Timestamp) {
+        let id = user_item(idempotency_key);
         let item = ChatItem {
-            id: format!("{PENDING}{idempotency_key}"),
+            id: id.clone(),
             role: ChatRole::User,
             text: text.to_owned(),
             streaming: false,
@@ -150,17 +160,22 @@ impl Conversations {
             at: Some(at),
         };
         let mut sessions = self.sessions.lock();
-        if self.session(&mut sessions, key).items.iter().any(|item| is_of(item, idempotency_key)) {
+        let session = self.session(&mut sessions, key);
+        if session.items.iter().any(|item| item.id == id) {
             return;
         }
+        session.pending.insert(id);
         drop(sessions);
         self.apply(ChatEvent { session: key.to_owned(), change: ChatChange::Item(item) });
     }
 
     /// Takes a message back that the agent did not take.
     pub(crate) fn retract(&self, key: &str, idempotency_key: &str) {
-        let id = format!("{PENDING}{idempotency_key}");
+        let id = user_item(idempotency_key);
         if let Some(session) = self.sessions.lock().get_mut(key) {
+            if !session.pending.remove(&id) {
+                return;
+            }
             session.items.retain(|item| item.id != id);
             session.loaded = false;
             session.reloads += 1;
@@ -178,6 +193,7 @@ impl Conversations {
         let session = sessions.entry(key.to_owned()).or_insert_with(|| Session {
             items: Vec::new(),
             run: None,
+            pending: HashSet::new(),
             loaded: false,
             reloads: 0,
             seq: 0,
@@ -189,13 +205,18 @@ impl Conversations {
     }
 }
 
-/// Prefix of items that the hub made for a message that history does not hold yet.
-const PENDING: &str = "pending:";
-/// A message that history does not hold after this time, with no turn going on, did not get through.
-const PENDING_MAX: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
+/// The id that a sent message has in history too, by the contract of [`AgentLink::send`].
+fn user_item(idempotency_key: &str) -> String {
+    format!("{idempotency_key}:user")
+}
 
 fn render(epoch: &str, session: &Session) -> Snapshot {
-    Snapshot { cursor: format!("{epoch}-{}", session.seq), items: session.items.clone(), run: session.run.clone() }
+    Snapshot {
+        seq: session.seq,
+        cursor: format!("{epoch}-{}", session.seq),
+        items: session.items.clone(),
+        run: session.run.clone(),
+    }
 }
 
 fn upsert(items: &mut Vec<ChatItem>, item: ChatItem) {
@@ -210,41 +231,18 @@ fn upsert(items: &mut Vec<ChatItem>, item: ChatItem) {
     }
 }
 
-/// History, plus what only the hub knows yet: unfinished items of a turn that goes on, and messages that were sent but
-/// are not in history.
-fn merge(mut history: Vec<ChatItem>, live: &[ChatItem], run: Option<&ChatRun>, now: jiff::Timestamp) -> Vec<ChatItem> {
-    let active = run.is_some_and(|run| !run.is_settled());
+/// History, plus what only the hub knows yet: unfinished items of a turn that goes on, and messages that were sent but are
+/// not in history.
+fn merge(mut history: Vec<ChatItem>, live: &[ChatItem], pending: &HashSet<String>, active: bool) -> Vec<ChatItem> {
     for item in live {
         let known = history.iter().any(|old| old.id == item.id);
-        let pending = item.id.starts_with(PENDING);
-        let arrived = pending
-            && history.iter().any(|old| {
-                is_of(old, &item.id[PENDING.len()..])
-                    || old.role == ChatRole::User
-                        && old.text.trim() == item.text.trim()
-                        && (old.at.is_none() || old.at >= item.at.map(skew))
-            });
-        let fresh = pending && item.at.is_some_and(|at| now.duration_since(at) < PENDING_MAX);
-        if !known && !arrived && (fresh || active && (pending || item.streaming)) {
+        if !known && (pending.contains(&item.id) || active && item.streaming) {
             history.push(item.clone());
         }
     }
     let excess = history.len().saturating_sub(ITEMS_MAX);
     history.drain(..excess);
     history
-}
-
-/// Whether an item of history, or one that is shown until history holds it, is the message with this idempotency key.
-/// Agents that keep the key begin the id with it: `key:user`.
-fn is_of(item: &ChatItem, idempotency_key: &str) -> bool {
-    let id = item.id.strip_prefix(PENDING).unwrap_or(&item.id);
-    let rest = id.strip_prefix(idempotency_key);
-    item.role == ChatRole::User && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-}
-
-/// The agent's clock and the order of its steps may put a message a little before the moment the hub noted.
-fn skew(at: jiff::Timestamp) -> jiff::Timestamp {
-    at.saturating_sub(jiff::SignedDuration::from_secs(5)).unwrap_or(at)
 }
 
 #[cfg(test)]

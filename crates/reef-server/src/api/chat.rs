@@ -126,8 +126,15 @@ async fn chat_stream(
     // A stream may wait for an agent that is still starting; an instance that does not exist is refused at once.
     instance::find(&hub.0, &id).await?;
     chat::check_session(&session)?;
-    let start =
-        Listening { hub: hub.clone(), id, session, cursor: cursor.cursor, updates: None, said_unavailable: false };
+    let start = Listening {
+        hub: hub.clone(),
+        id,
+        session,
+        cursor: cursor.cursor,
+        updates: None,
+        said_unavailable: false,
+        seq: 0,
+    };
     let frames = stream::unfold(start, |mut listening| async move {
         let frame = listening.next().await?;
         Some((frame, listening))
@@ -144,6 +151,8 @@ struct Listening {
     /// None until a snapshot was sent that later updates go on from.
     updates: Option<Receiver<Update>>,
     said_unavailable: bool,
+    /// Of the last snapshot.
+    seq: u64,
 }
 
 /// How often a listener looks for an agent that is away.
@@ -168,6 +177,8 @@ impl Listening {
                 }
             };
             match updates.recv().await {
+                // Older than the snapshot: it is in there already.
+                Ok(Update::Patch(patch)) if patch.seq <= self.seq => {}
                 Ok(Update::Patch(patch)) => return Some(Frame::json("patch", &*patch)),
                 Ok(Update::Reset) | Err(RecvError::Lagged(_) | RecvError::Closed) => self.updates = None,
             }
@@ -181,6 +192,7 @@ impl Listening {
         let snapshot: Snapshot = talk.chats.snapshot(&*talk.link, &talk.key).await.map_err(|err| agent_error(&err))?;
         self.updates = Some(updates);
         self.said_unavailable = false;
+        self.seq = snapshot.seq;
         if self.cursor.take().is_some_and(|cursor| cursor == snapshot.cursor) {
             return Ok(None);
         }

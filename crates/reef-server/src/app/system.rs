@@ -21,6 +21,8 @@ pub(crate) struct Check {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SystemView {
     pub(crate) version: String,
+    /// Where the page is.
+    pub(crate) url: String,
     pub(crate) checks: Vec<Check>,
     /// Which limits hold for instances of this machine.
     pub(crate) limits: Vec<Enforcement>,
@@ -63,12 +65,14 @@ pub(crate) async fn view(hub: &Inner) -> SystemView {
     checks.push(check("agent versions", versions));
     let owner = match hub.store.owner_exists().await {
         Ok(true) => Ok("this hub has an owner".to_owned()),
+        // No defect: this machine's own command line works without one.
         Ok(false) => {
-            Err("nobody owns this hub yet: open the setup link, or run `reef setup --owner NAME --password-stdin`"
+            Ok("nobody yet; for the browser, open the setup link or run `reef setup --owner NAME --password-stdin`"
                 .to_owned())
         }
         Err(err) => Err(err.to_string()),
     };
     checks.push(check("owner", owner));
-    SystemView { version: env!("CARGO_PKG_VERSION").to_owned(), checks, limits }
+    let url = format!("http://{}", hub.config.listen);
+    SystemView { version: env!("CARGO_PKG_VERSION").to_owned(), url, checks, limits }
 }

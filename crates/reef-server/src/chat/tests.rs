@@ -4,66 +4,37 @@ fn item(id: &str, role: ChatRole, text: &str, streaming: bool) -> ChatItem {
     ChatItem { id: id.into(), role, text: text.into(), streaming, tool: None, at: None }
 }
 
-fn run(phase: &str) -> ChatRun {
-    ChatRun { id: "r1".into(), phase: phase.into(), message: None }
-}
-
-/// Long after every message of these tests.
-fn late() -> jiff::Timestamp {
-    jiff::Timestamp::from_second(100_000).unwrap()
-}
-
 fn ids(items: &[ChatItem]) -> Vec<&str> {
     items.iter().map(|i| i.id.as_str()).collect()
 }
 
 #[test]
 fn history_wins_and_nothing_is_doubled() {
-    let history = vec![item("m1", ChatRole::User, "hi", false), item("m2", ChatRole::Assistant, "hello", false)];
+    let history = vec![item("k1:user", ChatRole::User, "hi", false), item("r1:1", ChatRole::Assistant, "hello", false)];
     let live = vec![
-        item("pending:k1", ChatRole::User, "hi", false),
-        item("run:r1", ChatRole::Assistant, "hel", true),
-        item("m2", ChatRole::Assistant, "he", false),
+        item("k1:user", ChatRole::User, "hi", false),
+        item("r1:1", ChatRole::Assistant, "hel", true),
+        item("r2:1", ChatRole::Assistant, "a", true),
     ];
-    assert_eq!(ids(&merge(history.clone(), &live, Some(&run("done")), late())), ["m1", "m2"]);
-    // While the turn goes on, what is still growing stays, and a sent message that history has not got yet too.
-    assert_eq!(ids(&merge(history, &live, Some(&run("answering")), late())), ["m1", "m2", "run:r1"]);
-    assert_eq!(ids(&merge(vec![], &live, Some(&run("answering")), late())), ["pending:k1", "run:r1"]);
+    let pending = HashSet::from(["k1:user".to_owned()]);
+    assert_eq!(ids(&merge(history.clone(), &live, &pending, false)), ["k1:user", "r1:1"]);
+    // While a turn goes on, what is still growing stays, and a sent message that history has not got yet too.
+    let merged = merge(history, &live, &pending, true);
+    assert_eq!(ids(&merged), ["k1:user", "r1:1", "r2:1"]);
+    assert_eq!(merged[1].text, "hello", "the words of history, not the earlier live ones");
+    assert_eq!(ids(&merge(vec![], &live, &pending, false)), ["k1:user"]);
 }
 
 #[test]
-fn an_old_message_of_the_same_text_does_not_swallow_a_new_one() {
-    let at = |s: i64| Some(jiff::Timestamp::from_second(s).unwrap());
-    let mut old = item("m1", ChatRole::User, "again", false);
-    old.at = at(1000);
-    let mut sent = item("pending:k2", ChatRole::User, "again", false);
-    sent.at = at(2000);
-    assert_eq!(ids(&merge(vec![old.clone()], &[sent.clone()], Some(&run("queued")), late())), ["m1", "pending:k2"]);
-    let mut arrived = old.clone();
-    arrived.id = "m2".into();
-    arrived.at = at(1999);
-    assert_eq!(ids(&merge(vec![old, arrived], &[sent], Some(&run("queued")), late())), ["m1", "m2"]);
-}
-
-#[test]
-fn a_message_that_is_sent_again_is_not_shown_again() {
+fn a_message_is_shown_at_once_and_taken_back_when_it_was_refused() {
     let chats = Conversations::new("e".into());
-    let shown = |chats: &Conversations| chats.sessions.lock()["main"].items.len();
-    chats.sent("main", "k1", "hi", late());
-    chats.sent("main", "k1", "hi", late());
-    assert_eq!(shown(&chats), 1);
-    // History holds it since long ago, as far as the clock can tell.
-    chats.sessions.lock().get_mut("main").unwrap().items = vec![item("k1:user", ChatRole::User, "hi", false)];
-    chats.sent("main", "k1", "hi", late());
-    assert_eq!(shown(&chats), 1);
-    chats.sent("main", "k", "hi", late());
-    assert_eq!(shown(&chats), 2, "another key is another message");
-
-    let mut again = item("pending:k1", ChatRole::User, "hi", false);
-    again.at = Some(late());
-    let mut kept = item("k1:user", ChatRole::User, "hi", false);
-    kept.at = Some(jiff::Timestamp::from_second(1).unwrap());
-    assert_eq!(ids(&merge(vec![kept], &[again], Some(&run("done")), late())), ["k1:user"]);
+    let mut receiver = chats.subscribe("main");
+    chats.sent("main", "k1", "hi", jiff::Timestamp::UNIX_EPOCH);
+    let Ok(Update::Patch(patch)) = receiver.try_recv() else { panic!() };
+    assert_eq!(patch.item.as_ref().unwrap().id, "k1:user");
+    chats.retract("main", "k1");
+    assert!(matches!(receiver.try_recv(), Ok(Update::Reset)));
+    assert!(chats.sessions.lock()["main"].items.is_empty());
 }
 
 #[test]
