@@ -18,11 +18,16 @@ pub(crate) fn versions_dir(root: &Path) -> PathBuf {
     data_dir(root).join("node/versions")
 }
 
-/// Starts a hub in the background, installs, and stops it again.
+/// Installs the agent for the tests.
 pub(crate) fn install(root: &Path) -> Result<()> {
+    install_in(root, &data_dir(root))
+}
+
+/// Starts a hub in the background, installs, and stops it again.
+pub(crate) fn install_in(root: &Path, data_dir: &Path) -> Result<()> {
     command::run(cargo(root).args(["build", "--package", "reef"]))?;
     let program = command::target_dir(root)?.join("debug/reef");
-    let reef = |args: &[&str]| command::run(reef(&program, root).args(args));
+    let reef = |args: &[&str]| command::run(reef(&program, data_dir).args(args));
     reef(&["up", "--detach", "--listen", "127.0.0.1:0"])?;
     let installed = reef(&["agent", "install", AGENT]);
     let stopped = reef(&["down"]);
@@ -30,13 +35,9 @@ pub(crate) fn install(root: &Path) -> Result<()> {
 }
 
 /// The program with a data directory of its own, and none of the caller's settings.
-fn reef(program: &Path, root: &Path) -> Command {
+fn reef(program: &Path, data_dir: &Path) -> Command {
     let mut command = Command::new(program);
-    command
-        .env_remove("REEF_URL")
-        .env_remove("REEF_TOKEN")
-        .env_remove("REEF_LISTEN")
-        .env("REEF_DATA_DIR", data_dir(root));
+    command.env_remove("REEF_URL").env_remove("REEF_TOKEN").env_remove("REEF_LISTEN").env("REEF_DATA_DIR", data_dir);
     command
 }
 

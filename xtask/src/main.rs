@@ -87,16 +87,26 @@ fn run(task: Task) -> Result<ExitCode> {
 }
 
 fn up(root: &Path, args: &[String]) -> Result<()> {
-    match Node::find(root) {
-        Ok(node) if page::is_stale(root)? => page::build(root, &node)?,
-        Ok(_) => {}
-        Err(reason) => eprintln!("note: the page is not built ({reason:#}); the hub serves a stub that says so"),
+    if page::is_stale(root)? {
+        page::build(root, &node_for_page(root, args)?)?;
     }
     command::run(cargo(root).args(["build", "--package", "reef"]))?;
     let program = command::target_dir(root)?.join("debug/reef");
     // In place of this process, so that signals and the terminal are its own.
     let failure = Command::new(&program).arg("up").args(args).exec();
     Err(failure).with_context(|| format!("cannot start {}", program.display()))
+}
+
+/// The machine's own Node, or the one that Reef installs for its agents: the first instance needs it anyway.
+fn node_for_page(root: &Path, args: &[String]) -> Result<Node> {
+    let named = args.iter().position(|arg| arg == "--data-dir").and_then(|at| args.get(at + 1)).map(PathBuf::from);
+    let data_dir =
+        named.or_else(node::default_data_dir).context("there is no home folder; name one with --data-dir")?;
+    Node::find_also_in(root, Some(&data_dir)).or_else(|reason| {
+        eprintln!("{reason:#}\nThe page is built with the Node that Reef installs for its agents.");
+        agent::install_in(root, &data_dir)?;
+        Node::find_also_in(root, Some(&data_dir))
+    })
 }
 
 fn bench(root: &Path, args: &[String]) -> Result<()> {

@@ -24,8 +24,16 @@ impl Node {
     /// # Errors
     /// When no Node is found, or only ones that are too old; the text says which.
     pub(crate) fn find(root: &Path) -> Result<Self> {
+        Self::find_also_in(root, None)
+    }
+
+    /// Looks into the version store of one more data directory.
+    ///
+    /// # Errors
+    /// As [`Node::find`].
+    pub(crate) fn find_also_in(root: &Path, data_dir: Option<&Path>) -> Result<Self> {
         let mut refused = Vec::new();
-        for bin in candidates(root) {
+        for bin in candidates(root, data_dir) {
             match version(&bin.join("node")) {
                 Ok(version) if version >= NODE_OLDEST => return Ok(Self { bin }),
                 Ok((major, minor)) => refused.push(format!("{} is only {major}.{minor}", bin.display())),
@@ -85,10 +93,9 @@ fn same_packages(lock: &Value, installed: &Value) -> Result<()> {
 }
 
 /// Folders with a `node` and an `npm`: from the PATH, from the tests' versions, from the version store of `reef up`.
-fn candidates(root: &Path) -> Vec<PathBuf> {
+fn candidates(root: &Path, data_dir: Option<&Path>) -> Vec<PathBuf> {
     let on_path = command::which("node").and_then(|node| node.parent().map(Path::to_owned));
-    let data_dir =
-        env::var_os("REEF_DATA_DIR").map(PathBuf::from).or_else(|| env::home_dir().map(|home| home.join(".reef")));
+    let data_dir = data_dir.map(Path::to_owned).or_else(default_data_dir);
     let stores = [Some(agent::versions_dir(root)), data_dir.map(|dir| dir.join("node/versions"))];
     let installed = stores.into_iter().flatten().filter_map(|store| fs::read_dir(store.join("node")).ok()).flatten();
     on_path
@@ -96,6 +103,11 @@ fn candidates(root: &Path) -> Vec<PathBuf> {
         .chain(installed.flatten().map(|version| version.path().join("bin")))
         .filter(|bin| bin.join("node").is_file() && bin.join("npm").exists())
         .collect()
+}
+
+/// Where `reef` keeps its data when nothing else is said on its command line.
+pub(crate) fn default_data_dir() -> Option<PathBuf> {
+    env::var_os("REEF_DATA_DIR").map(PathBuf::from).or_else(|| env::home_dir().map(|home| home.join(".reef")))
 }
 
 fn version(node: &Path) -> Result<(u32, u32)> {

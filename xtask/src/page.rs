@@ -28,7 +28,8 @@ pub(crate) fn script(root: &Path, node: &Node, script: &str) -> Result<()> {
 /// Whether the page was changed since it was built, or never was.
 pub(crate) fn is_stale(root: &Path) -> Result<bool> {
     let ui = root.join("ui");
-    let Ok(built) = fs::metadata(ui.join("dist/index.html")).and_then(|built| built.modified()) else {
+    // The stub page that the hub's build script writes has no assets.
+    let Ok(built) = fs::metadata(ui.join("dist/assets")).and_then(|built| built.modified()) else {
         return Ok(true);
     };
     Ok(newest(&ui)? > built)
