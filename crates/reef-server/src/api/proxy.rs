@@ -28,6 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<Hub> {
     // Any method and any depth of path, for which the document has no words: it names one.
     OpenApiRouter::with_openapi(Document::openapi())
         .route("/api/instances/{id}/proxy", axum::routing::any(instance_proxy))
+        .route("/api/instances/{id}/proxy/", axum::routing::any(instance_proxy))
         .route("/api/instances/{id}/proxy/{*path}", axum::routing::any(instance_proxy))
         .route("/api/instances/{id}/{*rest}", axum::routing::any(not_built))
 }
