@@ -2,7 +2,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{self, CONNECTION, COOKIE, HOST, TE},
+    header::{self, CONNECTION, HOST, TE},
 };
 
 /// Meaningful for one connection only (RFC 9110 section 7.6.1, RFC 9112 section 6.1, and the older names in use).
@@ -20,6 +20,9 @@ const HOP_BY_HOP: &[&str] = &[
 /// The hub's own, or claims about where the request came from that only the hub could make.
 const REQUEST_DENIED: &[&str] = &[
     "authorization",
+    // A browser sends the cookies of everything on this host name, whatever its port. None of them is the agent's: it
+    // cannot set any here.
+    "cookie",
     "forwarded",
     "x-real-ip",
     crate::selector::SELECTOR_HEADER,
@@ -30,9 +33,6 @@ const REQUEST_DENIED: &[&str] = &[
 // The gateway treats its peer as local, with full rights, only while no forwarding header is present: one that a client
 // invents would change what the hub may do there, and for the same reason the hub adds none of its own.
 const REQUEST_DENIED_PREFIXES: &[&str] = &["x-forwarded-", "x-openclaw-"];
-
-/// Cookies of the hub by the start of their name, after `__Host-` or `__Secure-`.
-const HUB_COOKIE_PREFIX: &str = "reef_";
 
 /// An agent's bytes are served on the hub's own origin here. What would act on that origin, rather than on the one
 /// response, is not for an agent to say.
@@ -93,7 +93,6 @@ pub(crate) fn to_upstream(headers: &mut HeaderMap, host: HeaderValue, request_id
         .collect();
     REQUEST_DENIED.iter().for_each(|name| drop(headers.remove(*name)));
     denied.iter().for_each(|name| drop(headers.remove(name)));
-    strip_hub_cookies(headers);
     headers.insert(HOST, host);
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -130,36 +129,6 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .collect();
     HOP_BY_HOP.iter().for_each(|name| drop(headers.remove(*name)));
     named.iter().for_each(|name| drop(headers.remove(name)));
-}
-
-fn strip_hub_cookies(headers: &mut HeaderMap) {
-    let Some(first) = headers.get(COOKIE) else { return };
-    let unchanged = |value: &HeaderValue| value.to_str().is_ok_and(|text| !text.contains(HUB_COOKIE_PREFIX));
-    if headers.get_all(COOKIE).iter().count() == 1 && unchanged(first) {
-        return;
-    }
-    let kept: Vec<String> = headers
-        .get_all(COOKIE)
-        .iter()
-        // A value that is no text cannot be searched for the hub's cookies, so it stays here.
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|text| text.split(';'))
-        .map(str::trim)
-        .filter(|pair| !pair.is_empty() && !is_hub_cookie(pair))
-        .map(str::to_owned)
-        .collect();
-    headers.remove(COOKIE);
-    if let Ok(value) = HeaderValue::from_str(&kept.join("; "))
-        && !kept.is_empty()
-    {
-        headers.insert(COOKIE, value);
-    }
-}
-
-fn is_hub_cookie(pair: &str) -> bool {
-    let name = pair.split('=').next().unwrap_or_default().trim();
-    let name = name.strip_prefix("__Host-").or_else(|| name.strip_prefix("__Secure-")).unwrap_or(name);
-    name.starts_with(HUB_COOKIE_PREFIX)
 }
 
 #[cfg(test)]
