@@ -32,14 +32,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             // A form of another site cannot send this type without a preflight.
             return Err(ApiError::new(ErrorCode::InvalidJson, "send JSON with `Content-Type: application/json`").into());
         }
+        let too_large =
+            || ApiError::new(ErrorCode::BodyTooLarge, format!("a JSON body has at most {} MiB", BODY_BYTES_MAX >> 20));
+        if http_body::Body::size_hint(request.body()).lower() > BODY_BYTES_MAX as u64 {
+            return Err(too_large().into());
+        }
         let limit = request.extensions().get().map_or(Duration::MAX, |BodyTimeout(limit)| *limit);
         let bytes = tokio::time::timeout(limit, Bytes::from_request(request, state)).await.map_err(|_| {
             let message = format!("the body did not arrive within {} s", limit.as_secs());
             ApiError::new(ErrorCode::InvalidRequest, message)
         })?;
-        let bytes = bytes.map_err(|_| {
-            ApiError::new(ErrorCode::BodyTooLarge, format!("a JSON body has at most {} MiB", BODY_BYTES_MAX >> 20))
-        })?;
+        let bytes = bytes.map_err(|_| too_large())?;
         match serde_json::from_slice(&bytes) {
             Ok(value) => Ok(Self(value)),
             Err(err) if err.is_data() => {
