@@ -36,7 +36,7 @@ use crate::{
         description = "One place to run many isolated AI agents. Every failure has the same body, see `ErrorBody`.",
         license(name = "MIT OR Apache-2.0")
     ),
-    components(schemas(reef_types::error::ErrorBody)),
+    components(schemas(reef_types::error::ErrorBody, reef_types::chat::ChatItem, reef_types::chat::ChatRun)),
     security(("session" = []), ("token" = [])),
     modifiers(&Security)
 )]

@@ -55,7 +55,9 @@ pub(crate) fn run(data_dir: &Path, args: &HubArgs) -> anyhow::Result<()> {
 
 /// What the hub reads beside its own folders: name resolution, certificates, time zones.
 fn read_only(_: &Paths) -> Vec<PathBuf> {
-    ["/etc", "/usr/share", "/usr/lib", "/lib", "/lib64", "/proc/self", "/run/systemd/resolve"].map(PathBuf::from).to_vec()
+    ["/etc", "/usr/share", "/usr/lib", "/lib", "/lib64", "/proc/self", "/run/systemd/resolve"]
+        .map(PathBuf::from)
+        .to_vec()
 }
 
 /// There is no TLS in this version, and a password in the clear on a network is no protection.
@@ -120,7 +122,9 @@ fn ready_limit() -> Option<Duration> {
 fn describe_store(err: reef_store::StoreError) -> anyhow::Error {
     match err {
         reef_store::StoreError::Locked { pid } => {
-            anyhow::anyhow!("another hub (process {pid}) uses this data directory; stop it, or choose another with --data-dir")
+            anyhow::anyhow!(
+                "another hub (process {pid}) uses this data directory; stop it, or choose another with --data-dir"
+            )
         }
         err => anyhow::Error::from(err).context("the database cannot be opened"),
     }
@@ -129,7 +133,9 @@ fn describe_store(err: reef_store::StoreError) -> anyhow::Error {
 /// The lock on the store says that no other hub is alive, so a socket that is there is a leftover.
 fn bind_socket(path: &Path) -> anyhow::Result<UnixListener> {
     match fs::remove_file(path) {
-        Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err).context("the old socket cannot be removed"),
+        Err(err) if err.kind() != io::ErrorKind::NotFound => {
+            return Err(err).context("the old socket cannot be removed");
+        }
         _ => {}
     }
     let listener = UnixListener::bind(path).with_context(|| format!("cannot listen at {}", path.display()))?;
@@ -155,6 +161,7 @@ async fn wait_for_node(node: &NodeClient) -> anyhow::Result<()> {
 #[expect(clippy::print_stdout, reason = "this is what the person who started it waits for")]
 async fn announce(hub: &Hub, paths: &Paths) -> anyhow::Result<()> {
     let url = format!("http://{}", hub.listen_addr());
+    fs::write(paths.address(), hub.listen_addr().to_string())?;
     println!("Reef is running at {url}  (data in {})", paths.root.display());
     if let Some(code) = hub.setup_code().await? {
         println!("First start: make your account at {url}/setup#code={}", code.expose_secret());

@@ -49,6 +49,11 @@ impl Paths {
         self.run.join("node.sock")
     }
 
+    /// The address that the hub listens at, for whoever let it choose the port.
+    pub(crate) fn address(&self) -> PathBuf {
+        self.run.join("hub.addr")
+    }
+
     /// Held by `reef up` as long as it runs; holds its process id.
     pub(crate) fn up_lock(&self) -> PathBuf {
         self.run.join("up.lock")

@@ -34,9 +34,11 @@ pub(crate) struct UpArgs {
 
 /// Runs node and hub until told to stop, and starts them again when they die.
 pub(crate) fn run(data_dir: &Path, args: &UpArgs) -> anyhow::Result<()> {
-    let paths = Paths::create(data_dir)
-        .with_context(|| format!("the data directory {} cannot be used", data_dir.display()))?;
+    let paths =
+        Paths::create(data_dir).with_context(|| format!("the data directory {} cannot be used", data_dir.display()))?;
     if args.detach {
+        // Only to see that nobody holds it; the background process takes it for itself.
+        drop(lock(&paths)?);
         return background::start(&paths, args);
     }
     if args.background {

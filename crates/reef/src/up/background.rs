@@ -23,6 +23,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Starts another `reef up` without a terminal, and waits until its hub answers.
 pub(super) fn start(paths: &Paths, args: &UpArgs) -> anyhow::Result<()> {
+    // A leftover of an earlier hub must not be taken for the new one's.
+    let _ = std::fs::remove_file(paths.address());
     let log_path = paths.logs.join("reef.log");
     let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&log_path)?;
     let mut command = Command::new("/proc/self/exe");
@@ -38,7 +40,7 @@ pub(super) fn start(paths: &Paths, args: &UpArgs) -> anyhow::Result<()> {
         .spawn()
         .context("the background process cannot be started")?;
     let deadline = Instant::now() + START_LIMIT;
-    while std::os::unix::net::UnixStream::connect(paths.hub_socket()).is_err() {
+    while !paths.address().exists() || std::os::unix::net::UnixStream::connect(paths.hub_socket()).is_err() {
         if let Some(status) = child.try_wait()? {
             bail!("it ended at once ({status}); see {}", log_path.display());
         }
@@ -47,9 +49,11 @@ pub(super) fn start(paths: &Paths, args: &UpArgs) -> anyhow::Result<()> {
         }
         pause();
     }
-    say(&format!("Reef runs in the background at http://{}; its log is {}", args.hub.listen, log_path.display()));
+    let listen =
+        std::fs::read_to_string(paths.address()).ok().and_then(|text| text.parse().ok()).unwrap_or(args.hub.listen);
+    say(&format!("Reef runs in the background at http://{listen}; its log is {}", log_path.display()));
     if args.open {
-        open_page(args.hub.listen);
+        open_page(listen);
     }
     Ok(())
 }

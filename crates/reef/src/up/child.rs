@@ -82,7 +82,11 @@ impl Child {
     /// Starts it again after a wait that grows while it keeps dying.
     pub(super) async fn again(&mut self, ended: Ended) -> anyhow::Result<()> {
         self.wait = if self.started.elapsed() > STABLE { RETRY_MIN } else { (self.wait * 2).min(RETRY_MAX) };
-        eprintln_line(&format!("the {} ended ({ended:?}) and is started again in {} ms", self.name, self.wait.as_millis()));
+        eprintln_line(&format!(
+            "the {} ended ({ended:?}) and is started again in {} ms",
+            self.name,
+            self.wait.as_millis()
+        ));
         tokio::time::sleep(self.wait).await;
         self.start()
     }

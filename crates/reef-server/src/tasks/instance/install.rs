@@ -3,12 +3,9 @@
 use futures_util::StreamExt;
 use reef_driver::InstallEvent;
 use reef_store::InstanceRow;
-use reef_types::{Desired, Phase};
+use reef_types::Desired;
 
-use super::{
-    pass::{Pass, Trouble},
-    record,
-};
+use super::pass::{Pass, Trouble};
 use crate::app::job;
 
 /// Returns the versions to mount: the agent's own and what it needs.
@@ -37,10 +34,6 @@ pub(super) async fn ensure(pass: &mut Pass<'_>) -> Result<Vec<(String, String)>,
         };
         match event {
             Some(InstallEvent::Progress { progress }) => {
-                if pass.row.status.phase != Phase::Preparing {
-                    pass.row.status.phase = Phase::Preparing;
-                    record::status(hub, &pass.row).await;
-                }
                 job::progress(hub, &mut pass.jobs, progress).await;
             }
             Some(InstallEvent::Done { info }) => {

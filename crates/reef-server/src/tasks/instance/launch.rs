@@ -25,9 +25,10 @@ pub(super) async fn launch(pass: &mut Pass<'_>) -> Result<Next, Trouble> {
     if let Some(wait) = hub.runtimes.with(id, |entry| entry.retry_at).flatten().and_then(remaining) {
         return Ok(Next::In(wait));
     }
+    pass.row.status.phase = Phase::Preparing;
+    record::status(hub, &pass.row).await;
     let versions = install::ensure(pass).await?;
     job::progress(hub, &mut pass.jobs, Progress::step("Starting the agent")).await;
-    pass.row.status.phase = Phase::Preparing;
     pass.row.status.set_condition(
         "Installed",
         true,
