@@ -30,7 +30,7 @@ const SYSTEM_WRITE: &[&str] = &["/dev/null", "/dev/tty", "/dev/pts"];
 /// program needs them. Best effort; returns what was achieved, and why not where it was not. Must be called before any
 /// thread is started, because it holds for the calling thread and those made later.
 pub fn confine_hub(write: &[PathBuf], read: &[PathBuf]) -> Vec<Enforcement> {
-    let mut rules = FileRules { read: paths(SYSTEM_READ), write: paths(SYSTEM_WRITE) };
+    let mut rules = FileRules { read: paths(SYSTEM_READ), write: paths(SYSTEM_WRITE), ..FileRules::default() };
     rules.read.extend_from_slice(read);
     rules.write.extend_from_slice(write);
     vec![

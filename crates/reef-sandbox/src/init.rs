@@ -174,7 +174,8 @@ fn take_identity(control: &OwnedFd) -> Result<(), SetupError> {
 fn file_rules(program: &ProgramSpec) -> FileRules {
     let mut write: Vec<_> = program.mounts.iter().filter(|m| m.writable).map(|m| m.sandbox.clone()).collect();
     write.extend(["/tmp".into(), "/dev".into()]);
-    FileRules { read: vec!["/".into()], write }
+    // Programs set their own entries (`oom_score_adj`, `comm`). What steers the machine is mounted read-only above them.
+    FileRules { read: vec!["/".into()], write, change: vec!["/proc".into()] }
 }
 
 /// Executes the program; none for a probe.

@@ -41,13 +41,23 @@ async fn it_writes_nowhere_but_in_its_own_folders() {
         .output(
             "for dir in /reef/state /reef/workspace /home/agent /tmp /dev/shm; do touch $dir/x || echo refused $dir; done; \
              for path in /x /usr/x /usr/bin/sh /etc/passwd /etc/x /reef/x /home/x /run/x /run/reef/x /dev/x \
-             /proc/sys/kernel/hostname /proc/sysrq-trigger /proc/self/oom_score_adj; do \
+             /proc/sys/kernel/hostname /proc/sys/kernel/core_pattern /proc/sysrq-trigger /proc/pressure/memory \
+             /proc/1/oom_score_adj /proc/1/comm; do \
              (echo x > $path) 2>/dev/null && echo written $path; done; true",
         )
         .await;
     // /dev is in memory.
     let allowed = |line: &&str| !["written /dev/x"].contains(line);
     assert_eq!(text.lines().filter(allowed).collect::<Vec<_>>(), Vec::<&str>::new());
+}
+
+/// Agents make the commands that they run the first to go when memory is short; nothing may make itself the last.
+#[tokio::test]
+async fn it_may_volunteer_to_be_killed_first_and_not_last() {
+    let mut fixture = Fixture::new();
+    let script = "echo 500 > /proc/self/oom_score_adj && cat /proc/self/oom_score_adj; \
+                  (echo -1000 > /proc/self/oom_score_adj) 2>/dev/null || echo refused";
+    assert_eq!(fixture.output(script).await, "500\nrefused");
 }
 
 #[tokio::test]
@@ -82,10 +92,10 @@ async fn it_is_alone_among_its_processes() {
     let mut fixture = Fixture::new();
     let neighbour = fixture.start("exec sleep 1000").await;
     let text = fixture
-        .output("ls /proc | grep -c '^[0-9]'; readlink /proc/1/exe; cat /proc/1/environ; kill -9 -1; true")
+        .output("set -- /proc/[0-9]*; echo $#; readlink /proc/1/exe; cat /proc/1/environ; kill -9 -1; true")
         .await;
-    // The first process, the shell, `ls` and `grep`. The first one keeps to itself.
-    assert_eq!(text, "4");
+    // The first process and the shell. The first one keeps to itself.
+    assert_eq!(text, "2");
     assert!(matches!(fixture.driver.observe(neighbour).await.unwrap().process, ProcessState::Running { .. }));
     fixture.clean().await;
 }

@@ -41,7 +41,7 @@ const DEVICE_LINKS: &[(&str, &str)] = &[
     ("ptmx", "pts/ptmx"),
 ];
 /// Parts of /proc that show or steer the whole machine: not writable, or not there.
-const PROC_READ_ONLY: &[&str] = &["sys", "irq", "bus", "fs", "sysrq-trigger"];
+const PROC_READ_ONLY: &[&str] = &["sys", "irq", "bus", "fs", "pressure", "sysrq-trigger"];
 const PROC_HIDDEN_FILES: &[&str] = &["kcore", "keys", "timer_list", "kallsyms", "kmsg", "latency_stats", "sched_debug"];
 const PROC_HIDDEN_FOLDERS: &[&str] = &["acpi", "asound", "scsi"];
 

@@ -19,6 +19,8 @@ pub(crate) struct FileRules {
     pub(crate) read: Vec<PathBuf>,
     /// Everything.
     pub(crate) write: Vec<PathBuf>,
+    /// Writing to files that are there; where the mounts and the files' own modes allow it.
+    pub(crate) change: Vec<PathBuf>,
 }
 
 /// Confines the calling process to `rules`, for good. Returns a sentence on what was achieved.
@@ -42,6 +44,7 @@ fn apply(rules: &FileRules) -> Result<RestrictionStatus, RulesetError> {
         .create()?
         .add_rules(path_beneath_rules(existing(&rules.read), read))?
         .add_rules(path_beneath_rules(existing(&rules.write), all))?
+        .add_rules(path_beneath_rules(existing(&rules.change), AccessFs::WriteFile | AccessFs::Truncate))?
         .restrict_self()
 }
 
