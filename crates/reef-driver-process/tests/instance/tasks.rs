@@ -68,7 +68,9 @@ async fn a_task_reaches_the_hosts_loopback_but_not_its_sockets() {
     });
     let script = format!(
         "perl -MIO::Socket::INET -e 'my $c = IO::Socket::INET->new(PeerAddr => \"127.0.0.1:{port}\") or die; \
-         syswrite($c, \"abc\"); print <$c>'; perl -MSocket -e 'socket(my $s, AF_UNIX, SOCK_STREAM, 0) or print \"no unix\\n\"'"
+         syswrite($c, \"abc\"); print <$c>'; perl -MSocket -e 'socket(my $s, AF_UNIX, SOCK_STREAM, 0) or print \"no unix\\n\"; \
+         for (SOCK_DGRAM, SOCK_RAW) {{ socketpair(my $a, my $b, AF_UNIX, $_, 0) or print \"no pair\\n\" }} \
+         socketpair(my $a, my $b, AF_UNIX, SOCK_STREAM, 0) and print \"pair\\n\"'"
     );
     let mut lines = Vec::new();
     let exit = ProcessTasks::new(shim())
@@ -76,7 +78,7 @@ async fn a_task_reaches_the_hosts_loopback_but_not_its_sockets() {
         .await
         .unwrap();
     server.join().unwrap();
-    assert_eq!((exit.code, lines), (Some(0), vec!["pong".to_owned(), "no unix".to_owned()]));
+    assert_eq!((exit.code, lines.join(",").as_str()), (Some(0), "pong,no unix,no pair,no pair,pair"));
 }
 
 #[tokio::test]

@@ -12,6 +12,9 @@ use seccompiler::{
     sock_filter,
 };
 
+/// Newer than the C libraries that this is built with; the same number on every processor.
+const OPEN_TREE_ATTR: c_long = 467;
+
 /// Refused with "not permitted".
 const REFUSED: &[c_long] = &[
     // Mounts and roots.
@@ -20,6 +23,7 @@ const REFUSED: &[c_long] = &[
     libc::SYS_pivot_root,
     libc::SYS_chroot,
     libc::SYS_open_tree,
+    OPEN_TREE_ATTR,
     libc::SYS_move_mount,
     libc::SYS_fsopen,
     libc::SYS_fsconfig,
@@ -121,7 +125,10 @@ fn programs(unix: UnixSockets) -> Result<Vec<BpfProgram>, String> {
     refused.insert(libc::SYS_ioctl, injection.collect::<Result<_, _>>()?);
 
     let absent = ABSENT.iter().map(|nr| (*nr, Vec::new())).collect();
-    let sockets = BTreeMap::from([(libc::SYS_socket, socket_rules(unix)?)]);
+    let mut sockets = BTreeMap::from([(libc::SYS_socket, socket_rules(unix)?)]);
+    if unix == UnixSockets::Refused {
+        sockets.insert(libc::SYS_socketpair, pair_rules()?);
+    }
 
     let mut programs =
         vec![compile(refused, libc::EPERM)?, compile(absent, libc::ENOSYS)?, compile(sockets, libc::EAFNOSUPPORT)?];
@@ -144,6 +151,15 @@ fn socket_rules(unix: UnixSockets) -> Result<Vec<SeccompRule>, String> {
         condition(2, SeccompCmpOp::Ne, libc::NETLINK_ROUTE as u64)?,
     ])?;
     Ok(vec![other_family, other_netlink])
+}
+
+/// Either end of a pair of datagram sockets can be connected anew, to any abstract socket of the host. The kernel makes
+/// a datagram socket of a raw one, too. Pairs of streams stay: they are what programs talk to their children by.
+fn pair_rules() -> Result<Vec<SeccompRule>, String> {
+    /// The other bits of a type are flags.
+    const TYPE_MASK: u64 = 0xf;
+    let types = [libc::SOCK_DGRAM, libc::SOCK_RAW];
+    types.iter().map(|kind| rule([condition(1, SeccompCmpOp::MaskedEq(TYPE_MASK), *kind as u64)?])).collect()
 }
 
 fn condition(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompCondition, String> {
