@@ -51,11 +51,8 @@ fn empty(dir: BorrowedFd<'_>, top: BorrowedFd<'_>, depth: usize, moved: &mut u64
             continue;
         }
         if depth == DEPTH_MAX {
-            *moved += 1;
-            // The inode's number makes the name unique.
-            let aside = format!(".reef-removed-{}-{moved}", entry.ino());
             make_accessible(dir, name)?;
-            rustix::fs::renameat(dir, name, top, aside)?;
+            move_aside(dir, name, top, moved)?;
             continue;
         }
         let folder = open_folder(dir, name)?;
@@ -67,6 +64,17 @@ fn empty(dir: BorrowedFd<'_>, top: BorrowedFd<'_>, depth: usize, moved: &mut u64
         }
     }
     Ok(())
+}
+
+/// Moves a folder up, to a name that is free: any name may have been taken in advance.
+fn move_aside(dir: BorrowedFd<'_>, name: &CStr, top: BorrowedFd<'_>, moved: &mut u64) -> io::Result<()> {
+    loop {
+        *moved += 1;
+        match rustix::fs::renameat(dir, name, top, format!(".reef-removed-{moved}")) {
+            Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => {}
+            other => return Ok(other?),
+        }
+    }
 }
 
 /// Removes what is not a folder; false when it is one.
@@ -166,6 +174,11 @@ mod tests {
             rustix::fs::mkdirat(&dir, "d", Mode::from_raw_mode(0o700)).unwrap();
             dir = rustix::fs::openat(&dir, "d", OFlags::DIRECTORY | OFlags::RDONLY, Mode::empty()).unwrap();
         }
+        // What is moved up must not be stopped by names that were taken on purpose.
+        for n in 1..100 {
+            fs::create_dir_all(victim.join(format!(".reef-removed-{n}/full"))).unwrap();
+        }
+        fs::write(victim.join(".reef-removed-100"), "").unwrap();
         remove(&victim).unwrap();
         assert!(!victim.exists());
     }
