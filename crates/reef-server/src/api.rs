@@ -8,6 +8,7 @@ mod health;
 mod instance;
 mod job;
 mod log;
+mod metrics;
 mod provider;
 mod proxy;
 mod setup;
@@ -72,6 +73,7 @@ impl<T> List<T> {
 fn routes() -> OpenApiRouter<Hub> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(health::routes())
+        .merge(metrics::routes())
         .merge(setup::routes())
         .merge(account::routes())
         .merge(token::routes())

@@ -41,9 +41,11 @@ const PROTECTED: &[(&str, bool, bool)] = &[
     ("post /api/providers", false, false),
     ("delete /api/providers/{name}", false, false),
     ("get /api/system", true, false),
+    ("get /metrics", true, false),
     ("get /api/tokens", true, false),
     ("post /api/tokens", false, false),
     ("delete /api/tokens/{id}", false, false),
+    ("get /metrics", true, false),
 ];
 
 fn document() -> Value {
@@ -264,7 +266,6 @@ async fn nothing_is_served_that_the_document_does_not_name() {
         "/api/v1/instances",
         "/api//instances",
         "/api/Instances",
-        "/metrics",
     ] {
         for method in &methods {
             let answer = owner.send(method.clone(), path, None).await;
