@@ -6,6 +6,8 @@ pub(super) const TOOL: &str = "exec";
 const LONG_WORDS_MAX: usize = 2_000;
 /// Most of a text that is repeated, in characters.
 const REPEATED_CHARS_MAX: usize = 2_000;
+/// From so many facts in one paragraph on, it is an agent's and not a person's.
+const FACTS_MIN: usize = 2;
 /// What agents put before context of their own that is not a person's text.
 const INTERNAL_MARK: &str = "<<<";
 
@@ -60,7 +62,7 @@ impl Reply {
 pub(super) fn reply(said: &[Said], exec_offered: bool) -> Result<Reply, Fail> {
     let last = said.iter().rposition(|said| matches!(said, Said::User(text) if !is_internal(text)));
     let (text, after) = match last.map(|at| (&said[at], &said[at + 1..])) {
-        Some((Said::User(text), after)) => (without_time(text), after),
+        Some((Said::User(text), after)) => (own_words(text), after),
         _ => ("", said),
     };
     let result = after.iter().rev().find_map(|said| match said {
@@ -96,8 +98,30 @@ fn magic(line: &str, exec_offered: bool) -> Option<Result<Reply, Fail>> {
 }
 
 fn is_internal(text: &str) -> bool {
-    let text = without_time(text);
+    let text = own_words(text);
     text.is_empty() || text.starts_with(INTERNAL_MARK)
+}
+
+/// What a person wrote, without what an agent put around it for the model.
+fn own_words(text: &str) -> &str {
+    let mut text = without_time(text);
+    while let Some(rest) = without_facts(text) {
+        text = rest;
+    }
+    text
+}
+
+/// Takes off a last paragraph of facts: `Runtime: agent=main | host=scout`. None when there is none.
+fn without_facts(text: &str) -> Option<&str> {
+    let (rest, last) = match text.rsplit_once("\n\n") {
+        Some((rest, last)) => (rest, last),
+        None => ("", text),
+    };
+    let (label, facts) = last.split_once(": ")?;
+    let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let is_fact = |fact: &str| fact.split_once('=').is_some_and(|(name, _)| is_word(name));
+    let facts: Vec<&str> = facts.split(" | ").collect();
+    (is_word(label) && facts.len() >= FACTS_MIN && facts.into_iter().all(is_fact)).then(|| rest.trim_end())
 }
 
 /// Takes off a time that an agent puts before what was said: `[Sun 2026-11-22 08:09 UTC] hello`.

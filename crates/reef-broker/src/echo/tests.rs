@@ -26,6 +26,20 @@ fn the_last_thing_a_person_said_is_answered() {
             "I am the built-in echo model and can only repeat: [x] y",
         ),
         (
+            vec![Said::User(
+                "[Sun 2026-11-22 08:09 UTC] a\nb\n\nc\n\nRuntime: agent=main | os=Linux (x64) | caps=".into(),
+            )],
+            "I am the built-in echo model and can only repeat: a\nb\n\nc",
+        ),
+        (
+            vec![Said::User("hello".into()), Said::User("Runtime: agent=main | host=scout".into())],
+            "I am the built-in echo model and can only repeat: hello",
+        ),
+        (
+            vec![Said::User("which is it?\n\nChoice: a=1".into())],
+            "I am the built-in echo model and can only repeat: which is it?\n\nChoice: a=1",
+        ),
+        (
             vec![
                 Said::User("one".into()),
                 Said::Other("two".into()),
