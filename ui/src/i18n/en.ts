@@ -45,7 +45,7 @@ export const en = {
   'login.required': 'Enter your name and password.',
 
   'setup.title': 'Welcome to Reef',
-  'setup.lead': 'Choose the owner of this hub. You can add more people later.',
+  'setup.lead': 'Choose the name and password of the owner of this hub.',
   'setup.code': 'Setup code',
   'setup.codeHelp': 'The last part of the setup link that Reef printed when it started.',
   'setup.name': 'Your name',
