@@ -25,6 +25,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use reef_driver::{AgentCredential, BoxIo, Dial, DriverError, Reason};
 use reef_types::InstanceId;
+use secrecy::SecretString;
 use serde_json::Value;
 use tokio::{
     net::TcpListener,
@@ -83,7 +84,9 @@ enum Out {
 
 #[derive(Debug)]
 struct Inner {
-    credential: Credential,
+    token: SecretString,
+    /// Time between two ticks.
+    tick: Duration,
     behaviour: Mutex<Behaviour>,
     attempts: AtomicUsize,
     device_tokens: Mutex<HashSet<String>>,
@@ -105,8 +108,14 @@ impl FakeGateway {
     /// # Errors
     /// When the credential is not one that [`crate::OpenClaw`] made.
     pub fn new(credential: &AgentCredential) -> Result<Self, CredentialError> {
+        Ok(Self::with_token(Credential::parse(credential)?.token().clone(), TICK))
+    }
+
+    /// A gateway that accepts this shared token, and ticks as rarely as it is told to.
+    pub fn with_token(token: SecretString, tick: Duration) -> Self {
         let inner = Inner {
-            credential: Credential::parse(credential)?,
+            token,
+            tick,
             behaviour: Mutex::default(),
             attempts: AtomicUsize::new(0),
             device_tokens: Mutex::default(),
@@ -115,7 +124,7 @@ impl FakeGateway {
             sessions: Mutex::default(),
             sent: Mutex::default(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Self { inner: Arc::new(inner) }
     }
 
     /// Changes how new connections are treated. Open ones stay as they are, where not said otherwise.
@@ -225,8 +234,5 @@ impl Inner {
     }
 }
 
-/// Time between two ticks that is announced, in milliseconds.
-const TICK_MS: u64 = 1_000;
-
-/// The same, as a duration.
-const TICK: Duration = Duration::from_millis(TICK_MS);
+/// Time between two ticks: short, so that tests of silence are.
+const TICK: Duration = Duration::from_secs(1);

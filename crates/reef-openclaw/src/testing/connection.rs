@@ -20,7 +20,7 @@ use tokio_tungstenite::{
 };
 use uuid::Uuid;
 
-use super::{Arc, Behaviour, Inner, Ordering, Out, TICK, TICK_MS};
+use super::{Arc, Behaviour, Inner, Ordering, Out};
 
 /// The longest request head, in bytes.
 const HEAD_BYTES_MAX: usize = 16 << 10;
@@ -141,7 +141,7 @@ fn judge(inner: &Inner, behaviour: Behaviour, params: &Value, nonce: &str, ts: i
     if shared.is_none() && issued.is_some_and(|token| !inner.device_tokens.lock().contains(token)) {
         return Err(refuse("INVALID_REQUEST", "AUTH_DEVICE_TOKEN_MISMATCH"));
     }
-    if shared.is_some_and(|token| token != inner.credential.token().expose_secret()) {
+    if shared.is_some_and(|token| token != inner.token.expose_secret()) {
         return Err(refuse("INVALID_REQUEST", "AUTH_TOKEN_MISMATCH"));
     }
     let Some(token) = shared.or(issued) else { return Err(refuse("NOT_PAIRED", "DEVICE_IDENTITY_REQUIRED")) };
@@ -160,7 +160,7 @@ fn judge(inner: &Inner, behaviour: Behaviour, params: &Value, nonce: &str, ts: i
         "features": {"methods": [], "events": []},
         "snapshot": {"sessionDefaults": {"defaultAgentId": "main", "mainSessionKey": "agent:main:main"}},
         "auth": {"role": "operator", "scopes": scopes, "deviceToken": device_token},
-        "policy": {"maxPayload": 26_214_400, "maxBufferedBytes": 52_428_800, "tickIntervalMs": TICK_MS},
+        "policy": {"maxPayload": 26_214_400, "maxBufferedBytes": 52_428_800, "tickIntervalMs": inner.tick.as_millis() as u64},
         "pluginSurfaceUrls": {"canvas": "http://127.0.0.1:18789/__openclaw__/cap/secret"},
     }))
 }
@@ -206,7 +206,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
         _ => {}
     }
     let mut events = inner.out.subscribe();
-    let mut ticks = interval(TICK);
+    let mut ticks = interval(inner.tick);
     let mut seq = 0_u64;
     let mut subscribed = false;
     loop {
