@@ -39,6 +39,9 @@ const RUNS_MAX: usize = 256;
 /// Sessions remembered for a reload after a reconnect; the oldest goes first.
 const SESSIONS_MAX: usize = 256;
 
+/// Longest id of anything that an agent names, in bytes; what has a longer one is passed over. Its own are a tenth of it.
+const ID_BYTES_MAX: usize = 512;
+
 /// The state of all turns.
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
@@ -89,9 +92,18 @@ impl Tracker {
     pub(crate) fn on_event(&mut self, event: &Event, now: Instant) -> Vec<ChatEvent> {
         let payload = &event.payload;
         let changes = match event.event.as_str() {
-            "chat" => ChatPayload::deserialize(payload).ok().map(|chat| self.on_chat(chat, now)),
-            "agent" | "session.tool" => AgentPayload::deserialize(payload).ok().map(|agent| self.on_agent(agent, now)),
-            "session.message" => MessagePayload::deserialize(payload).ok().map(|row| self.on_row(&row, now)),
+            "chat" => ChatPayload::deserialize(payload)
+                .ok()
+                .filter(|chat| is_id(&chat.run_id) && is_id(&chat.session_key))
+                .map(|chat| self.on_chat(chat, now)),
+            "agent" | "session.tool" => AgentPayload::deserialize(payload)
+                .ok()
+                .filter(|agent| is_id(&agent.run_id) && agent.session_key.as_deref().is_none_or(is_id))
+                .map(|agent| self.on_agent(agent, now)),
+            "session.message" => MessagePayload::deserialize(payload)
+                .ok()
+                .filter(|row| is_id(&row.session_key))
+                .map(|row| self.on_row(&row, now)),
             _ => None,
         };
         changes.unwrap_or_default()
@@ -205,7 +217,7 @@ impl Tracker {
 
     fn on_row(&mut self, payload: &MessagePayload, now: Instant) -> Vec<ChatEvent> {
         let session = &payload.session_key;
-        let Some(row) = Row::parse(&payload.message) else { return Vec::new() };
+        let Some(row) = Row::parse(&payload.message).filter(Row::has_plain_ids) else { return Vec::new() };
         match row.run_id() {
             Some(run_id) => self.run(session, run_id, now).on_row(&row),
             None => {
@@ -237,6 +249,10 @@ impl Tracker {
         }
         self.sessions.push(session.to_owned());
     }
+}
+
+pub(super) fn is_id(text: &str) -> bool {
+    text.len() <= ID_BYTES_MAX
 }
 
 fn change(session: &str, change: ChatChange) -> ChatEvent {

@@ -7,7 +7,7 @@ use reef_types::chat::{ChatItem, ChatRole};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::text;
+use super::{live::is_id, text};
 
 /// One row. Fields that are missing are empty: rows of plugins and of later versions differ.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -50,6 +50,12 @@ impl Row {
         self.meta.run_id.as_deref().or_else(by_key).filter(|id| !id.is_empty())
     }
 
+    /// Whether nothing that is remembered of the row is longer than an id may be.
+    pub(crate) fn has_plain_ids(&self) -> bool {
+        let given = [&self.idempotency_key, &self.tool_call_id, &self.tool_name, &self.meta.run_id];
+        is_id(&self.meta.id) && is_id(&self.role) && given.into_iter().flatten().all(|id| is_id(id))
+    }
+
     pub(crate) fn is_assistant(&self) -> bool {
         self.role == "assistant"
     }
@@ -80,7 +86,7 @@ impl Row {
     }
 
     fn item(&self, id: String, role: ChatRole, text: String) -> ChatItem {
-        ChatItem { id, role, text, streaming: false, tool: None, at: self.at() }
+        ChatItem { id, role, text: text::bounded(text), streaming: false, tool: None, at: self.at() }
     }
 }
 
@@ -198,6 +204,9 @@ fn add_assistant(items: &mut Vec<ChatItem>, row: &Row, ordinal: Option<usize>, o
     }
     for call in parts.iter().filter(|part| part["type"] == "toolCall") {
         let (Some(call_id), name) = (call["id"].as_str(), call["name"].as_str()) else { continue };
+        if !is_id(call_id) || !name.is_none_or(is_id) {
+            continue;
+        }
         let item = row.item(tool_id(call_id), ChatRole::Tool, text::arguments(&call["arguments"]));
         put(items, ChatItem { tool: name.map(str::to_owned), streaming: open, ..item });
     }
@@ -238,6 +247,7 @@ fn append(items: &mut Vec<ChatItem>, item: ChatItem) {
         Some(known) if known.text != item.text => {
             known.text.push_str("\n\n");
             known.text.push_str(&item.text);
+            known.text = text::bounded(std::mem::take(&mut known.text));
         }
         Some(_) => {}
         None => items.push(item),

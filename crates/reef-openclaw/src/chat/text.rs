@@ -2,6 +2,9 @@
 
 use serde_json::Value;
 
+/// The longest text of any item, in bytes. The agent is not trusted, and the hub holds many items.
+pub(crate) const ITEM_BYTES_MAX: usize = 256 << 10;
+
 /// The longest text of a tool item, in characters.
 const TOOL_CHARS_MAX: usize = 2_000;
 
@@ -72,6 +75,17 @@ fn part(part: &Value) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Cuts what is longer than any item may be.
+pub(crate) fn bounded(mut text: String) -> String {
+    if text.len() > ITEM_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(ITEM_BYTES_MAX));
+        text.push('…');
+        // A cut text must not go on holding the room of the whole.
+        text.shrink_to_fit();
+    }
+    text
 }
 
 fn cut(text: String) -> String {

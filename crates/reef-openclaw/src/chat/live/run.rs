@@ -5,6 +5,16 @@ use super::*;
 /// Tool calls of one turn that may be open at once; more than any agent makes.
 const CALLS_MAX: usize = 64;
 
+/// Items of one turn that may be growing at once; the oldest goes first.
+const LIVE_MAX: usize = 64;
+
+/// Text of all growing items of one turn, in bytes; beyond it the oldest is forgotten, until its row comes.
+const LIVE_BYTES_MAX: usize = 2 * text::ITEM_BYTES_MAX;
+
+/// Attempts of one turn, and messages that it leaves in the transcript; far more than any agent makes.
+const ATTEMPTS_MAX: usize = 256;
+const ROWS_MAX: usize = 4096;
+
 /// Where a turn is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -175,6 +185,10 @@ impl Run {
     }
 
     fn on_numbered_words(&mut self, attempt: &str, number: usize, said: &str) -> Vec<ChatEvent> {
+        let is_known = self.attempts.contains_key(attempt);
+        if !is_id(attempt) || (!is_known && self.attempts.len() >= ATTEMPTS_MAX) || number > ROWS_MAX {
+            return Vec::new();
+        }
         let next = self.rows.len() + 1;
         let before = *self.attempts.entry(attempt.to_owned()).or_insert(next.saturating_sub(number));
         if before + number < next {
@@ -192,6 +206,7 @@ impl Run {
             (None, Some(delta)) => self.chat_text.push_str(&delta),
             (None, None) => return Vec::new(),
         }
+        self.chat_text.truncate(self.chat_text.floor_char_boundary(text::ITEM_BYTES_MAX));
         if self.has_agent_words || !self.rows.is_empty() {
             return Vec::new();
         }
@@ -209,7 +224,9 @@ impl Run {
     }
 
     pub(super) fn on_tool(&mut self, data: &Value) -> Vec<ChatEvent> {
-        let Some(id) = data["toolCallId"].as_str().map(rows::tool_id) else { return Vec::new() };
+        let Some(id) = data["toolCallId"].as_str().filter(|id| is_id(id)).map(rows::tool_id) else {
+            return Vec::new();
+        };
         let known = self.calls.iter().find(|call| call.id == id);
         let about = match (data.get("args"), known) {
             (Some(args), _) => text::arguments(args),
@@ -219,7 +236,7 @@ impl Run {
         let is_result = data["phase"] == "result";
         let output = if is_result { &data["result"]["content"] } else { &data["partialResult"]["content"] };
         let words = text::tool(&about, &text::of_content(output));
-        let name = data["name"].as_str().map(str::to_owned);
+        let name = data["name"].as_str().filter(|name| is_id(name)).map(str::to_owned);
         let mut events = self.enter(Phase::Answering, None);
         events.push(self.show(id, ChatRole::Tool, words, name, !is_result));
         if data["phase"] == "start" {
@@ -240,6 +257,9 @@ impl Run {
 
     /// A row of the transcript: its items replace the growing ones.
     pub(super) fn on_row(&mut self, row: &Row) -> Vec<ChatEvent> {
+        if self.rows.len() >= ROWS_MAX {
+            return vec![self.change(ChatChange::Reload)];
+        }
         let ordinal = row.is_countable().then(|| rows::ordinal(&mut self.rows, row.id()));
         // The call goes in, so that its result is added to it.
         let call = row.call_id().map(rows::tool_id);
@@ -314,8 +334,12 @@ impl Run {
 
     fn show(&mut self, id: String, role: ChatRole, text: String, tool: Option<String>, streaming: bool) -> ChatEvent {
         let at = self.live.iter().find(|item| item.id == id).map_or_else(|| Some(Timestamp::now()), |item| item.at);
-        let item = ChatItem { id, role, text, streaming, tool, at };
+        let item = ChatItem { id, role, text: text::bounded(text), streaming, tool, at };
         rows::put(&mut self.live, item.clone());
+        let mut surplus = self.live.iter().map(|item| item.text.len()).sum::<usize>().saturating_sub(LIVE_BYTES_MAX);
+        while surplus > 0 || self.live.len() > LIVE_MAX {
+            surplus = surplus.saturating_sub(self.live.remove(0).text.len());
+        }
         self.change(ChatChange::Item(item))
     }
 

@@ -329,6 +329,42 @@ fn a_page_that_is_newer_than_the_events_wins() {
     assert_eq!(items.iter().map(|i| (i.text.as_str(), i.streaming)).collect::<Vec<_>>(), [("word0 word1", false)]);
 }
 
+/// An agent that was taken over may send whatever it likes, for as long as it likes.
+#[test]
+fn memory_is_bounded_for_one_turn() {
+    let mut tracker = Tracker::default();
+    let now = Instant::now();
+    let long = "é".repeat(text::ITEM_BYTES_MAX);
+    let mut longest = 0;
+    let mut feed = |tracker: &mut Tracker, event: Event| {
+        for event in tracker.on_event(&event, now) {
+            if let ChatChange::Item(item) = event.change {
+                longest = longest.max(item.text.len());
+            }
+        }
+    };
+    for _ in 0..4 {
+        feed(&mut tracker, chat("delta", json!({"deltaText": long})));
+    }
+    for n in 0..600 {
+        feed(&mut tracker, agent("tool", json!({"toolCallId": format!("c{n}"), "phase": "start", "args": {}})));
+        feed(&mut tracker, words(&format!("a{n}:1"), "hello"));
+    }
+    for n in 0..4 {
+        feed(&mut tracker, words(&format!("a0:{n}"), &long));
+    }
+    feed(&mut tracker, words(&long, "hello"));
+    feed(&mut tracker, agent("tool", json!({"toolCallId": long, "phase": "start"})));
+    feed(&mut tracker, row(assistant_row(&long, "hello")));
+    feed(&mut tracker, event("chat", json!({"runId": long, "sessionKey": SESSION, "state": "delta"})));
+    feed(&mut tracker, row(assistant_row("a1", &long)));
+    let cut = text::ITEM_BYTES_MAX + "…".len();
+    assert_eq!((tracker.runs.len(), longest), (1, cut));
+    let items = tracker.runs["run-1"].live_items();
+    assert!(items.len() <= 64 && items.iter().map(|item| item.text.len()).sum::<usize>() <= 2 * cut);
+    assert!(format!("{tracker:?}").len() < 2 << 20, "nothing else of it is kept");
+}
+
 #[test]
 fn memory_is_bounded() {
     let mut tracker = Tracker::default();
