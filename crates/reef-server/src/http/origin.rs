@@ -37,8 +37,12 @@ pub(crate) fn check_host(hub: &Inner, request: &Request<Body>) -> Result<(), Api
     if matches!(request.extensions().get::<Peer>(), Some(Peer::Local { .. })) {
         return Ok(());
     }
-    let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if hub.origins.hosts.iter().any(|own| own.eq_ignore_ascii_case(host)) {
+    let own = |host: &str| hub.origins.hosts.iter().any(|own| own.eq_ignore_ascii_case(host));
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = hosts.next().and_then(|value| value.to_str().ok()).filter(|_| hosts.next().is_none());
+    // A target with an authority of its own goes before the header (RFC 9112 section 3.2.2); here they have to agree.
+    let target = request.uri().authority().is_none_or(|authority| own(authority.as_str()));
+    if target && host.is_some_and(own) {
         return Ok(());
     }
     let message = format!("this hub is not known by that host name; use http://{}", hub.config.listen);
