@@ -101,8 +101,7 @@ pub(crate) fn router(hub: &Hub) -> Router {
         .route("/api", axum::routing::any(not_found))
         .route("/api/", axum::routing::any(not_found))
         .route("/api/{*rest}", axum::routing::any(not_found))
-        // Without these two, the page would answer for them.
-        .route("/metrics", axum::routing::any(not_found))
+        // Without this, the page would answer for it.
         .route("/ws", axum::routing::any(not_found))
         .fallback(ui::serve)
         .method_not_allowed_fallback(method_not_allowed)
