@@ -35,8 +35,12 @@ fn count(hub: &TestHub, verb: Verb) -> usize {
 
 /// Waits until the driver was asked for this.
 async fn asked(hub: &TestHub, verb: Verb) {
+    asked_times(hub, verb, 1).await;
+}
+
+async fn asked_times(hub: &TestHub, verb: Verb, times: usize) {
     let deadline = tokio::time::Instant::now() + reef_testkit::PATIENCE;
-    while count(hub, verb) == 0 {
+    while count(hub, verb) < times {
         assert!(tokio::time::Instant::now() < deadline, "never asked for {verb:?}");
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
@@ -131,7 +135,7 @@ async fn a_process_whose_start_was_not_written_down_gets_its_time() {
     assert_eq!(client.post("/api/instances/scout/stop?wait=done", json!({})).await.status, 200);
     hub.driver.fail(Failure::Hang { verb: Verb::Prepare });
     assert_eq!(client.post("/api/instances/scout/start", json!({})).await.status, 202);
-    hub.wait_for_phase(&client, "scout", "preparing").await;
+    asked_times(&hub, Verb::Prepare, 2).await;
     hub.driver.heal();
     let workload = reef_driver::Workload {
         id: id_of(&view),

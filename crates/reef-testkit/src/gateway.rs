@@ -62,9 +62,11 @@ async fn answer(request: Request<Incoming>) -> Result<Response<BoxBody<Bytes, In
         return Ok(upgrade(request));
     }
     if request.uri().path() == "/endless" {
+        // Enough to fill every buffer on the way in a moment.
+        static PIECE: [u8; 64 << 10] = [b'.'; 64 << 10];
         let ticks = futures_util::stream::unfold((), |()| async {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            Some((Ok(hyper::body::Frame::data(Bytes::from_static(b"tick\n"))), ()))
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            Some((Ok(hyper::body::Frame::data(Bytes::from_static(&PIECE))), ()))
         });
         return Ok(Response::new(BodyExt::boxed(http_body_util::StreamBody::new(Box::pin(ticks)))));
     }
