@@ -17,7 +17,7 @@ use reef_store::Store;
 use secrecy::ExposeSecret;
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::{logging, paths::Paths, signals, tls};
+use crate::{descriptors, logging, paths::Paths, signals, tls};
 
 /// How long the node may take to come up.
 const NODE_WAIT: Duration = Duration::from_secs(20);
@@ -37,6 +37,7 @@ pub(crate) struct HubArgs {
 pub(crate) fn run(data_dir: &Path, args: &HubArgs) -> anyhow::Result<()> {
     signals::stop_with_parent()?;
     logging::init();
+    descriptors::raise_limit();
     check_listen(args.listen)?;
     let paths = Paths::create(data_dir).context("the data directory cannot be used")?;
     // Before any thread is started: rights that are given up here are given up for all of them.

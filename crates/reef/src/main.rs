@@ -2,6 +2,7 @@
 //! and the store together.
 
 mod cli;
+mod descriptors;
 mod hub;
 mod logging;
 mod node;

@@ -7,12 +7,13 @@ use reef_driver_process::{ProcessConfig, ProcessDriver, ProcessTasks, ShimComman
 use reef_node::{NodeConfig, Server};
 use reef_openclaw::install::OpenClawInstaller;
 
-use crate::{logging, paths::Paths, signals, tls};
+use crate::{descriptors, logging, paths::Paths, signals, tls};
 
 /// Runs until it is told to stop. Instances stay.
 pub(crate) fn run(data_dir: &Path) -> anyhow::Result<()> {
     signals::stop_with_parent()?;
     logging::init();
+    descriptors::raise_limit();
     tls::init();
     let paths = Paths::create(data_dir).context("the data directory cannot be used")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
