@@ -18,7 +18,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     ForwardBody, ForwardLimits, Route, RouteState,
     error::{connect_timeout, dial_error, error_response, shutting_down},
-    headers, path,
+    headers,
+    location::Place,
+    path,
     peer::{Conn, Lease, Peer, Peers},
     upload::{self, Progress, UploadBody},
 };
@@ -141,6 +143,7 @@ impl Forwarder {
         self.check_open(route)?;
         check_request(&req, self.limits.request_body_bytes_max)?;
         let target = target(upstream_path_and_query)?;
+        let place = Place::new(req.method().clone(), req.uri().path(), target.path(), route.port);
         let peer = self.peers.get(route.id);
         let permit = peer.admit_request()?;
         let running = self.requests.token();
@@ -167,6 +170,7 @@ impl Forwarder {
         let lease = Lease { conn, peer, _permit: permit, _running: running };
         let mut response = response.map(|body| ForwardBody::stream(body, lease, idle, ending));
         headers::to_client(response.headers_mut());
+        place.apply(response.status(), response.headers_mut());
         *response.version_mut() = Version::HTTP_11;
         Ok(response)
     }

@@ -10,6 +10,7 @@ mod error;
 mod forward;
 mod headers;
 pub mod limits;
+mod location;
 pub mod path;
 mod peer;
 pub mod routes;

@@ -36,7 +36,7 @@ impl Default for ForwardLimits {
             request_body_bytes_max: 64 << 20,
             requests_per_instance_max: 256,
             sockets_per_instance_max: 64,
-            idle_connections_per_instance_max: 8,
+            idle_connections_per_instance_max: 64,
             // Below the five seconds after which a Node server closes a resting connection.
             idle_connection: Duration::from_secs(4),
             handshake: Duration::from_secs(15),
