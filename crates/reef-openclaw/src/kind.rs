@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use reef_driver::{AgentCredential, AgentError, AgentKind, AgentLink, Dial, Handshake, RenderInput, Workload};
 use reef_types::InstanceSpec;
+use secrecy::SecretString;
 
 use crate::{
     credential::Credential,
@@ -38,6 +39,10 @@ impl AgentKind for OpenClaw {
 
     fn new_credential(&self) -> AgentCredential {
         Credential::generate().to_stored()
+    }
+
+    fn gateway_token(&self, credential: &AgentCredential) -> Option<SecretString> {
+        Credential::parse(credential).ok().map(|credential| credential.token().clone())
     }
 
     fn gateway_port(&self) -> u16 {

@@ -1,8 +1,10 @@
 use std::collections::HashSet;
 
 use ed25519_dalek::{Signature, VerifyingKey};
+use reef_driver::AgentKind;
 
 use super::*;
+use crate::OpenClaw;
 
 #[test]
 fn stored_form_round_trips() {
@@ -10,6 +12,8 @@ fn stored_form_round_trips() {
     let read = Credential::parse(&made.to_stored()).unwrap();
     assert_eq!(read.token().expose_secret(), made.token().expose_secret());
     assert_eq!(read.device_id(), made.device_id());
+    let asked = OpenClaw.gateway_token(&made.to_stored()).expect("owners may ask for it");
+    assert_eq!(asked.expose_secret(), made.token().expose_secret());
 }
 
 #[test]
