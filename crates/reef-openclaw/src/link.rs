@@ -28,6 +28,7 @@ use crate::{
 
 mod backoff;
 mod supervise;
+mod whole;
 
 pub use crate::gateway::methods::Suspension;
 
@@ -52,6 +53,7 @@ struct Shared {
     connection: RwLock<Option<Rpc>>,
     names: RwLock<Names>,
     tracker: Mutex<Tracker>,
+    remembered: Mutex<whole::Remembered>,
 }
 
 /// What the gateway calls its defaults.
@@ -78,6 +80,7 @@ impl GatewayLink {
             connection: RwLock::new(None),
             names: RwLock::default(),
             tracker: Mutex::default(),
+            remembered: Mutex::default(),
         });
         let work = supervise::run(shared.clone(), Credential::parse(credential), dial);
         Self { shared, task: tokio::spawn(work).abort_handle() }
@@ -132,7 +135,9 @@ impl Shared {
     }
 
     async fn history_page(&self, rpc: &Rpc, session: &str, items: usize) -> Result<HistoryPage, AgentError> {
-        rpc.chat_history(session, items.saturating_add(ROWS_MARGIN).min(HISTORY_ROWS_MAX)).await
+        let mut page = rpc.chat_history(session, items.saturating_add(ROWS_MARGIN).min(HISTORY_ROWS_MAX)).await?;
+        whole::complete(self, rpc, session, &mut page).await?;
+        Ok(page)
     }
 }
 

@@ -46,7 +46,17 @@ const ID_BYTES_MAX: usize = 512;
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
     runs: HashMap<String, Run>,
-    sessions: Vec<String>,
+    sessions: Vec<Session>,
+    /// Runs that took up a turn after a restart of the gateway, and which run began it.
+    taken_up: HashMap<String, String>,
+}
+
+/// A session that somebody looked at or that something happened in.
+#[derive(Debug)]
+struct Session {
+    key: String,
+    /// The turn that the last message started.
+    last_turn: Option<String>,
 }
 
 /// An event of `chat`.
@@ -129,16 +139,26 @@ impl Tracker {
         page: &HistoryPage,
         now: Instant,
     ) -> (Vec<ChatItem>, Vec<ChatEvent>) {
-        self.remember_session(session);
+        self.session(session);
         let flight = page.in_flight_run.as_ref().filter(|flight| !flight.run_id.is_empty());
         let open_run = flight.map(|flight| flight.run_id.as_str());
-        let Projection { mut items, assistant_rows } = rows::project(&page.messages, page.has_more, open_run);
+        let Projection { mut items, assistant_rows, last_turn, taken_up } =
+            rows::project(&page.messages, page.has_more, open_run);
+        if last_turn.is_some() {
+            self.session(session).last_turn = last_turn;
+        }
         let mut events = Vec::new();
+        for (run, first) in taken_up {
+            if self.take_up(&run, &first) && open_run == Some(run.as_str()) {
+                events.extend(self.run(session, &first, now).reopen());
+            }
+        }
         if let Some(flight) = flight {
-            let known = assistant_rows.get(&flight.run_id).map(Vec::as_slice).unwrap_or_default();
+            let run_id = self.taken_up.get(&flight.run_id).unwrap_or(&flight.run_id);
+            let known = assistant_rows.get(run_id).map(Vec::as_slice).unwrap_or_default();
             let run = self.run(session, &flight.run_id, now);
             if !run.is_settled() {
-                events = run.catch_up(known, &items, &flight.text);
+                events.extend(run.catch_up(known, &items, &flight.text));
             }
         }
         for run in self.runs.values().filter(|run| run.session == session && !run.is_settled()) {
@@ -157,9 +177,14 @@ impl Tracker {
         let mut events = vec![change(session, ChatChange::Reload)];
         if page.in_flight_run.is_none() && page.session_info.status.as_deref() != Some("running") {
             for run in self.runs.values_mut().filter(|run| run.session == session && run.is_active()) {
-                events.extend(run.settle(run.outcome(&page.session_info), None, false, now));
+                let phase = run.outcome(&page.session_info);
+                let why = (phase != Phase::Done).then(|| "the turn ended while the agent was out of reach".to_owned());
+                events.extend(run.settle(phase, why, false, now));
             }
         }
+        // Listeners may have been told that nothing is known any more.
+        let open = self.runs.values().filter(|run| run.session == session && run.is_active());
+        events.extend(open.map(Run::announce));
         let (items, more) = self.on_history(session, page, now);
         events.extend(more);
         let live = items.into_iter().filter(|item| item.streaming);
@@ -169,7 +194,7 @@ impl Tracker {
 
     /// Sessions that somebody looked at or that something happened in.
     pub(crate) fn known_sessions(&self) -> Vec<String> {
-        self.sessions.clone()
+        self.sessions.iter().map(|session| session.key.clone()).collect()
     }
 
     fn on_chat(&mut self, chat: ChatPayload, now: Instant) -> Vec<ChatEvent> {
@@ -217,20 +242,50 @@ impl Tracker {
 
     fn on_row(&mut self, payload: &MessagePayload, now: Instant) -> Vec<ChatEvent> {
         let session = &payload.session_key;
-        let Some(row) = Row::parse(&payload.message).filter(Row::has_plain_ids) else { return Vec::new() };
-        match row.run_id() {
-            Some(run_id) => self.run(session, run_id, now).on_row(&row),
+        let Some(mut row) = Row::parse(&payload.message).filter(Row::has_plain_ids) else { return Vec::new() };
+        let run = row.run_id().map(str::to_owned);
+        if row.starts_turn() {
+            self.session(session).last_turn.clone_from(&run);
+        }
+        let first = self.session(session).last_turn.clone().filter(|_| row.takes_up_turn());
+        let mut events = Vec::new();
+        if let (Some(run), Some(first)) = (&run, &first)
+            && self.take_up(run, first)
+        {
+            events = self.run(session, first, now).reopen();
+        }
+        match run.map(|run| self.taken_up.get(&run).cloned().unwrap_or(run)) {
+            Some(run) => {
+                row.move_to(&run);
+                events.extend(self.run(session, &run, now).on_row(&row));
+                events
+            }
             None => {
-                self.remember_session(session);
                 let mut items = Vec::new();
                 rows::add_items(&mut items, &row, None, false);
-                items.into_iter().map(|item| change(session, ChatChange::Item(item))).collect()
+                let shown = items.into_iter().map(|item| change(session, ChatChange::Item(item)));
+                let reload = row.lacks_words().then(|| change(session, ChatChange::Reload));
+                shown.chain(reload).collect()
             }
         }
     }
 
+    /// From now on, what a run does is done by the one that began its turn. False when that is known already.
+    fn take_up(&mut self, run: &str, first: &str) -> bool {
+        if self.taken_up.len() >= RUNS_MAX {
+            self.taken_up.clear();
+        }
+        if run == first || self.taken_up.contains_key(run) {
+            return false;
+        }
+        self.taken_up.insert(run.to_owned(), first.to_owned());
+        self.runs.remove(run);
+        true
+    }
+
     fn run(&mut self, session: &str, run_id: &str, now: Instant) -> &mut Run {
-        self.remember_session(session);
+        self.session(session);
+        let run_id = &self.taken_up.get(run_id).cloned().unwrap_or_else(|| run_id.to_owned());
         if !self.runs.contains_key(run_id) && self.runs.len() >= RUNS_MAX {
             let oldest = self.runs.iter().min_by_key(|(_, run)| run.touched).map(|(id, _)| id.clone());
             oldest.and_then(|id| self.runs.remove(&id));
@@ -240,14 +295,15 @@ impl Tracker {
         run
     }
 
-    fn remember_session(&mut self, session: &str) {
-        if self.sessions.iter().any(|known| known == session) {
-            return;
-        }
-        if self.sessions.len() >= SESSIONS_MAX {
-            self.sessions.remove(0);
-        }
-        self.sessions.push(session.to_owned());
+    fn session(&mut self, key: &str) -> &mut Session {
+        let index = self.sessions.iter().position(|known| known.key == key).unwrap_or_else(|| {
+            if self.sessions.len() >= SESSIONS_MAX {
+                self.sessions.remove(0);
+            }
+            self.sessions.push(Session { key: key.to_owned(), last_turn: None });
+            self.sessions.len() - 1
+        });
+        &mut self.sessions[index]
     }
 }
 

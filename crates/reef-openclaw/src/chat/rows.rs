@@ -21,8 +21,17 @@ pub(crate) struct Row {
     error_message: Option<String>,
     tool_call_id: Option<String>,
     tool_name: Option<String>,
+    provenance: Provenance,
     #[serde(rename = "__openclaw")]
     meta: Meta,
+}
+
+/// Where the words of a user's row come from, when it was no user.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Provenance {
+    kind: Option<String>,
+    source_tool: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -31,7 +40,18 @@ struct Meta {
     id: String,
     run_id: Option<String>,
     kind: Option<String>,
+    truncated: bool,
 }
+
+/// `provenance.kind` of words that the gateway itself puts into a conversation.
+const INTERNAL: &str = "internal_system";
+
+/// `provenance.sourceTool` of the words by which the gateway takes up a turn that its own end cut off.
+const RECOVERY: &str = "main_session_restart_recovery";
+
+/// Idempotency key of the notice that a turn was not taken up: `<prefix><run>:failed-notice`.
+const LOST_PREFIX: &str = "main-session-restart-recovery:";
+const LOST_SUFFIX: &str = ":failed-notice";
 
 impl Row {
     /// None when it is not a row at all.
@@ -46,7 +66,10 @@ impl Row {
 
     /// The run that the row belongs to. Answers that no model gave are only tied to it by their idempotency key.
     pub(crate) fn run_id(&self) -> Option<&str> {
-        let by_key = || self.idempotency_key.as_deref()?.split(':').next();
+        let by_key = || {
+            let key = self.idempotency_key.as_deref()?;
+            key.strip_prefix(LOST_PREFIX).unwrap_or(key).split(':').next()
+        };
         self.meta.run_id.as_deref().or_else(by_key).filter(|id| !id.is_empty())
     }
 
@@ -62,7 +85,35 @@ impl Row {
 
     /// Whether it has a place among the assistant's messages of its run.
     pub(crate) fn is_countable(&self) -> bool {
-        self.is_assistant() && !self.meta.id.is_empty() && !self.key_ends_with(":terminal-error")
+        self.is_assistant()
+            && !self.meta.id.is_empty()
+            && !self.key_ends_with(":terminal-error")
+            && !self.is_lost_notice()
+    }
+
+    /// Whether it starts a turn, and that turn is not the going on of another.
+    pub(crate) fn starts_turn(&self) -> bool {
+        self.role == "user" && self.key_ends_with(":user") && !self.takes_up_turn()
+    }
+
+    /// Whether its run takes up the session's last turn, which a restart of the gateway cut off.
+    pub(crate) fn takes_up_turn(&self) -> bool {
+        self.role == "user" && self.provenance.source_tool.as_deref() == Some(RECOVERY)
+    }
+
+    /// Makes it a row of another run.
+    pub(crate) fn move_to(&mut self, run: &str) {
+        self.meta.run_id = Some(run.to_owned());
+    }
+
+    /// Whether the gateway cut words out of it that people should see.
+    pub(crate) fn lacks_words(&self) -> bool {
+        self.meta.truncated && matches!(self.role.as_str(), "user" | "assistant" | "system")
+    }
+
+    fn is_lost_notice(&self) -> bool {
+        let key = self.idempotency_key.as_deref().and_then(|key| key.strip_prefix(LOST_PREFIX));
+        key.is_some_and(|key| key.ends_with(LOST_SUFFIX))
     }
 
     /// The tool call that the row is the result of.
@@ -86,6 +137,7 @@ impl Row {
     }
 
     fn item(&self, id: String, role: ChatRole, text: String) -> ChatItem {
+        let text = if self.meta.truncated { text::cut_by_gateway(&text) } else { text };
         ChatItem { id, role, text: text::bounded(text), streaming: false, tool: None, at: self.at() }
     }
 }
@@ -106,6 +158,11 @@ pub(crate) fn thinking_id(assistant_id: &str) -> String {
     format!("{assistant_id}:thinking")
 }
 
+/// Id of why a run failed.
+fn error_id(run: &str) -> String {
+    format!("{run}:error")
+}
+
 /// Id of a tool call and its result.
 pub(crate) fn tool_id(call: &str) -> String {
     format!("tool:{call}")
@@ -117,15 +174,29 @@ pub(crate) struct Projection {
     pub(crate) items: Vec<ChatItem>,
     /// Transcript ids of the assistant's messages of each run, in order.
     pub(crate) assistant_rows: HashMap<String, Vec<String>>,
+    /// The turn that the last message started.
+    pub(crate) last_turn: Option<String>,
+    /// Runs that took up a turn after a restart of the gateway, and which run began it. Its items have the first one's id.
+    pub(crate) taken_up: HashMap<String, String>,
 }
 
 /// Projects a page, oldest row first. `cut` says that older rows exist, `open_run` names the run that still goes on.
 pub(crate) fn project(messages: &[Value], cut: bool, open_run: Option<&str>) -> Projection {
     let mut out = Projection::default();
-    let rows: Vec<Row> = messages.iter().filter_map(Row::parse).collect();
+    let mut rows: Vec<Row> = messages.iter().filter_map(Row::parse).collect();
     // The first rows may be the tail of a run; its messages cannot be counted, so they get their rows' ids.
     let cut_run = rows.first().filter(|_| cut).and_then(Row::run_id).map(str::to_owned);
-    for row in &rows {
+    for row in &mut rows {
+        let is_open = open_run.is_some() && row.run_id() == open_run;
+        let own_run = row.run_id().unwrap_or_default().to_owned();
+        if row.starts_turn() {
+            out.last_turn = Some(own_run.clone());
+        } else if let (true, Some(first)) = (row.takes_up_turn(), &out.last_turn) {
+            out.taken_up.insert(own_run.clone(), first.clone());
+        }
+        if let Some(first) = out.taken_up.get(&own_run) {
+            row.move_to(first);
+        }
         let run = row.run_id().filter(|run| cut_run.as_deref() != Some(*run));
         let ordinal = match run {
             Some(run) if row.is_countable() => {
@@ -133,7 +204,7 @@ pub(crate) fn project(messages: &[Value], cut: bool, open_run: Option<&str>) -> 
             }
             _ => None,
         };
-        add_items(&mut out.items, row, ordinal, open_run.is_some() && row.run_id() == open_run);
+        add_items(&mut out.items, row, ordinal, is_open);
     }
     out
 }
@@ -154,6 +225,13 @@ pub(crate) fn add_items(items: &mut Vec<ChatItem>, row: &Row, ordinal: Option<us
         return;
     }
     match row.role.as_str() {
+        "user" if row.provenance.kind.as_deref() == Some(INTERNAL) => {
+            let text =
+                if row.takes_up_turn() { TAKEN_UP.to_owned() } else { text::user(&text::of_content(&row.content)) };
+            if !text.is_empty() {
+                put(items, row.item(row.fallback_id(), ChatRole::System, text));
+            }
+        }
         "user" => {
             let text = text::user(&text::of_content(&row.content));
             let id = match &row.idempotency_key {
@@ -189,13 +267,17 @@ fn add_assistant(items: &mut Vec<ChatItem>, row: &Row, ordinal: Option<usize>, o
     }
     let content = text::of_content(&row.content);
     let said = text::assistant(&content);
+    if let (Some(run), true) = (row.run_id(), row.is_lost_notice()) {
+        put(items, row.item(error_id(run), ChatRole::Error, said.to_owned()));
+        return;
+    }
     if row.stop_reason.as_deref() == Some("error") {
         let why = row.error_message.as_deref().map_or(said, str::trim);
         if said != why && !said.is_empty() {
             append(items, row.item(id.clone(), ChatRole::Assistant, said.to_owned()));
         }
         let error_id = match row.run_id() {
-            Some(run) if row.key_ends_with(":terminal-error") => format!("{run}:error"),
+            Some(run) if row.key_ends_with(":terminal-error") => error_id(run),
             _ => format!("{id}:error"),
         };
         put(items, row.item(error_id, ChatRole::Error, why.to_owned()));
@@ -223,6 +305,9 @@ fn add_result(items: &mut Vec<ChatItem>, row: &Row) {
         items.push(ChatItem { tool: row.tool_name.clone(), ..item });
     }
 }
+
+/// What people read where the gateway tells the model to go on.
+const TAKEN_UP: &str = "The agent was restarted in the middle of its turn, and takes it up again.";
 
 /// What a row says that only marks a place in the transcript.
 fn boundary(row: &Row) -> Option<&'static str> {

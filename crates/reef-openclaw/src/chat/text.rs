@@ -11,6 +11,12 @@ const TOOL_CHARS_MAX: usize = 2_000;
 /// What an agent says when it has nothing to say; the gateway shows it to nobody.
 const SILENT: &[&str] = &["NO_REPLY", "HEARTBEAT_OK"];
 
+/// What the gateway puts after the beginning of a text that it cut.
+const GATEWAY_CUT: &str = "\n...(truncated)...";
+
+/// What stands for the rest of a text that is cut.
+const CUT: char = '…';
+
 /// What the gateway puts around notes to the model inside a user's message.
 const INTERNAL_BEGIN: &str = "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>";
 const INTERNAL_END: &str = "<<<END_OPENCLAW_INTERNAL_CONTEXT>>>";
@@ -81,16 +87,26 @@ fn part(part: &Value) -> Option<String> {
 pub(crate) fn bounded(mut text: String) -> String {
     if text.len() > ITEM_BYTES_MAX {
         text.truncate(text.floor_char_boundary(ITEM_BYTES_MAX));
-        text.push('…');
+        text.push(CUT);
         // A cut text must not go on holding the room of the whole.
         text.shrink_to_fit();
     }
     text
 }
 
+/// A text that the gateway cut, with our own mark in place of the gateway's.
+pub(crate) fn cut_by_gateway(text: &str) -> String {
+    text.strip_suffix(GATEWAY_CUT).map_or_else(|| text.to_owned(), |begun| format!("{begun}{CUT}"))
+}
+
+/// The part of a cut text that the whole begins with.
+pub(crate) fn begun(text: &str) -> &str {
+    text.strip_suffix(CUT).unwrap_or(text)
+}
+
 fn cut(text: String) -> String {
     match text.char_indices().nth(TOOL_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
+        Some((end, _)) => format!("{}{CUT}", &text[..end]),
         None => text,
     }
 }
@@ -156,6 +172,18 @@ mod tests {
             [("", false), ("N", true), ("NO_REP", true), ("NO_REPLY\n", true), ("No", false), ("NO_REPLY now", false)]
         {
             assert_eq!(is_silent(text), expect, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_gateway_cut_has_our_mark() {
+        for (text, expect, begins) in [
+            ("word1 wo\n...(truncated)...", "word1 wo…", "word1 wo"),
+            ("...(truncated)... said nobody", "...(truncated)... said nobody", "...(truncated)... said nobody"),
+            ("", "", ""),
+        ] {
+            assert_eq!(cut_by_gateway(text), expect);
+            assert_eq!(begun(expect), begins);
         }
     }
 

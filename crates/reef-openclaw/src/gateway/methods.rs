@@ -101,6 +101,21 @@ impl Rpc {
         self.typed("chat.history", params).await
     }
 
+    /// One message with all its words, or as many as `chars_max`. None when the gateway does not give it out.
+    pub(crate) async fn chat_message(
+        &self,
+        session: &str,
+        id: &str,
+        chars_max: usize,
+    ) -> Result<Option<Value>, AgentError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            message: Option<Value>,
+        }
+        let params = json!({ "sessionKey": session, "messageId": id, "maxChars": chars_max });
+        self.typed::<Answer>("chat.message.get", params).await.map(|answer| answer.message)
+    }
+
     /// Returns the id of the turn.
     pub(crate) async fn chat_send(&self, session: &str, text: &str, key: &str) -> Result<String, AgentError> {
         #[derive(Deserialize)]

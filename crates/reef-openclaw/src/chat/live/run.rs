@@ -129,9 +129,21 @@ impl Run {
         if (self.phase, &self.message) == (phase, &message) {
             return Vec::new();
         }
-        (self.phase, self.message) = (phase, message.clone());
-        let run = ChatRun { id: self.id.clone(), phase: phase.as_str().to_owned(), message };
-        vec![self.change(ChatChange::Run(run))]
+        (self.phase, self.message) = (phase, message);
+        vec![self.announce()]
+    }
+
+    /// Where the turn is.
+    pub(super) fn announce(&self) -> ChatEvent {
+        let (id, phase) = (self.id.clone(), self.phase.as_str().to_owned());
+        self.change(ChatChange::Run(ChatRun { id, phase, message: self.message.clone() }))
+    }
+
+    /// The gateway takes the turn up again after its own end, which may have looked like the turn's.
+    pub(super) fn reopen(&mut self) -> Vec<ChatEvent> {
+        let rows = std::mem::take(&mut self.rows);
+        *self = Self { rows, ..Self::new(&self.id, &self.session, self.touched) };
+        self.enter(Phase::Preparing, None)
     }
 
     /// Ends the turn. `expects_row` says that the transcript will have something that no row has shown yet.
@@ -266,11 +278,14 @@ impl Run {
         let call = self.calls.iter().position(|known| Some(&known.id) == call.as_ref());
         let mut items: Vec<ChatItem> = call.map(|index| self.calls.remove(index)).into_iter().collect();
         rows::add_items(&mut items, row, ordinal, self.is_active());
+        if row.lacks_words() {
+            items.iter_mut().for_each(|item| self.keep_words(item));
+        }
         for item in &items {
             if item.role == ChatRole::Tool && row.call_id().is_none() {
                 self.remember_call(item.clone());
             }
-            if item.streaming {
+            if item.streaming && item.role == ChatRole::Tool {
                 rows::put(&mut self.live, item.clone());
             } else {
                 self.live.retain(|live| live.id != item.id);
@@ -279,7 +294,8 @@ impl Run {
         // A row that calls a tool comes without the words before the call, although history has them.
         items.extend(ordinal.into_iter().flat_map(|ordinal| self.finish_words(ordinal)));
         let mut events: Vec<ChatEvent> = items.into_iter().map(|item| self.change(ChatChange::Item(item))).collect();
-        if row.is_assistant() && self.reload_due.take().is_some() {
+        let is_due = row.is_assistant() && self.reload_due.take().is_some();
+        if is_due || row.lacks_words() {
             events.push(self.change(ChatChange::Reload));
         }
         events
@@ -298,6 +314,17 @@ impl Run {
             events.extend(self.show_words(self.rows.len() + 1, rest.to_owned()));
         }
         events
+    }
+
+    /// Of an item that the gateway cut, shows as much as is known; the rest comes with the history.
+    fn keep_words(&self, item: &mut ChatItem) {
+        if item.role == ChatRole::Tool {
+            return;
+        }
+        let begun = text::begun(&item.text);
+        let live = self.live.iter().find(|live| live.id == item.id && live.text.starts_with(begun));
+        item.text = live.map_or(begun, |live| &live.text).to_owned();
+        item.streaming = true;
     }
 
     /// Takes what is still growing of the n-th message.
