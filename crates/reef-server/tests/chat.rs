@@ -301,7 +301,8 @@ proptest! {
             let expect: Vec<Value> =
                 hub.agent.history(id, "main").iter().map(|item| serde_json::to_value(item).expect("JSON")).collect();
             for (stream, page) in &mut listeners {
-                until(stream, page, |page| page.items == expect && page.run["phase"] == "done" || page.items == expect && page.run.is_null()).await;
+                let over = |run: &Value| run.is_null() || run["phase"] == "done";
+                until(stream, page, |page| page.items == expect && over(&page.run)).await;
             }
         });
     }
