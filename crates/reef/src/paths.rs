@@ -6,6 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Longest path of a data directory, in bytes: `/run/node.sock` below it has to fit into the 108 bytes of a socket's
+/// address, its end included (unix(7)).
+const ROOT_BYTES_MAX: usize = 108 - 1 - "/run/node.sock".len();
+
 /// The data directory and its parts.
 #[derive(Debug, Clone)]
 pub(crate) struct Paths {
@@ -25,6 +29,10 @@ impl Paths {
         let private = |dir: &Path| fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
         private(root)?;
         let root = root.canonicalize()?;
+        if root.as_os_str().len() > ROOT_BYTES_MAX {
+            let message = format!("its path is longer than {ROOT_BYTES_MAX} bytes, which sockets below it do not allow");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
         let paths = Self {
             hub: root.join("hub"),
             node: root.join("node"),
