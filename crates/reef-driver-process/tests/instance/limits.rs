@@ -108,6 +108,19 @@ async fn node_sizes_its_heap_by_the_limit() {
     fixture.clean().await;
 }
 
+/// Memory that no end of a process gives back must be bounded by itself, also where there is no cgroup.
+#[tokio::test]
+async fn files_in_memory_are_bounded_by_size_and_number() {
+    let mut fixture = Fixture::new();
+    let text = fixture.output("for dir in /tmp /dev/shm /run/reef; do stat -fc '%n %b %S %c' $dir; done").await;
+    for line in text.lines() {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let number = |at: usize| fields[at].parse::<u64>().unwrap();
+        assert!(number(1) * number(2) <= 1 << 30 && number(3) <= 1 << 18, "{line}");
+    }
+    assert_eq!(text.lines().count(), 3);
+}
+
 #[tokio::test]
 async fn cgroups_go_with_their_instances() {
     let mut fixture = Fixture::new();

@@ -46,8 +46,9 @@ const PROC_HIDDEN_FILES: &[&str] = &["kcore", "keys", "timer_list", "kallsyms", 
 const PROC_HIDDEN_FOLDERS: &[&str] = &["acpi", "asound", "scsi"];
 
 const SKELETON_OPTIONS: &str = "mode=755,size=8m";
-const TMP_OPTIONS: &str = "mode=1777,size=1g";
-const SHM_OPTIONS: &str = "mode=1777,size=256m";
+// Empty files cost memory too, about a kilobyte each, which no end of a process gives back.
+const TMP_OPTIONS: &str = "mode=1777,size=1g,nr_inodes=262144";
+const SHM_OPTIONS: &str = "mode=1777,size=256m,nr_inodes=16384";
 const SECRETS_OPTIONS: &str = "mode=700,size=1m,nr_inodes=128";
 
 const READ_ONLY: u64 = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
