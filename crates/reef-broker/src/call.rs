@@ -1,6 +1,6 @@
 //! One request at a door: who calls, what for, and who answers.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{
@@ -26,6 +26,8 @@ use crate::{
 
 /// When a tenant with too many calls may try again, in milliseconds.
 const BUSY_RETRY_MS: u64 = 1_000;
+/// Room for request bodies is taken in pieces of so many bytes.
+const ROOM_BYTES: usize = 64 << 10;
 
 /// The side of a door that its tenant is on.
 #[derive(Clone)]
@@ -33,12 +35,15 @@ pub(crate) struct Caller {
     shared: Arc<Shared>,
     tenant: Arc<Tenant>,
     calls: Arc<Semaphore>,
+    /// For the bodies of requests.
+    room: Arc<Semaphore>,
 }
 
 impl Caller {
     pub(crate) fn new(shared: Arc<Shared>, tenant: Arc<Tenant>) -> Self {
         let calls = Arc::new(Semaphore::new(shared.limits.calls_max));
-        Self { shared, tenant, calls }
+        let room = Arc::new(Semaphore::new(shared.limits.request_bytes_at_once_max.div_ceil(ROOM_BYTES)));
+        Self { shared, tenant, calls, room }
     }
 }
 
@@ -117,13 +122,10 @@ async fn model_call(
     dialect: Dialect,
     req: Request<Incoming>,
 ) -> Result<Response<BrokerBody>, ApiError> {
-    let permit = caller.calls.clone().try_acquire_owned().map_err(|_| {
-        ApiError::new(ErrorCode::RateLimited, "too many model calls at once; try again shortly")
-            .retry_after(BUSY_RETRY_MS)
-    })?;
+    let permit = caller.calls.clone().try_acquire_owned().map_err(|_| busy())?;
     let limits = &caller.shared.limits;
     let (parts, body) = req.into_parts();
-    let body = read(&parts.headers, body, limits.request_bytes_max, limits.body_idle).await?;
+    let (body, _room) = read(caller, &parts.headers, body).await?;
     let request = ModelRequest::parse(&body)?;
 
     let table = caller.shared.providers.load_full();
@@ -162,7 +164,13 @@ fn target(provider: &Provider) -> Option<Target<'_>> {
     }
 }
 
-async fn read(headers: &HeaderMap, body: Incoming, bytes_max: usize, idle: Duration) -> Result<Bytes, ApiError> {
+/// A body, and the room that it takes.
+async fn read(
+    caller: &Caller,
+    headers: &HeaderMap,
+    body: Incoming,
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiError> {
+    let (bytes_max, idle) = (caller.shared.limits.request_bytes_max, caller.shared.limits.body_idle);
     let too_large = || ApiError::new(ErrorCode::BodyTooLarge, "the request body is too large");
     let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|bytes| bytes > bytes_max) {
@@ -170,15 +178,32 @@ async fn read(headers: &HeaderMap, body: Incoming, bytes_max: usize, idle: Durat
     }
     let mut body = Limited::new(body, bytes_max);
     let mut collected = Vec::new();
+    let mut room: Option<OwnedSemaphorePermit> = None;
     loop {
         let frame = tokio::time::timeout(idle, body.frame())
             .await
             .map_err(|_| ApiError::new(ErrorCode::InvalidRequest, "the request body did not come in time"))?;
         match frame {
-            None => return Ok(Bytes::from(collected)),
-            Some(Ok(frame)) => collected.extend_from_slice(frame.data_ref().map_or(&[], |data| &data[..])),
+            None => return Ok((Bytes::from(collected), room)),
+            Some(Ok(frame)) => {
+                let data = frame.data_ref().map_or(&[][..], |data| &data[..]);
+                let held = room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+                let missing = (collected.len() + data.len()).div_ceil(ROOM_BYTES).saturating_sub(held);
+                let more = u32::try_from(missing).map_err(|_| too_large())?;
+                // Waiting would let two half-read bodies wait for each other.
+                let more = caller.room.clone().try_acquire_many_owned(more).map_err(|_| busy())?;
+                match &mut room {
+                    Some(room) => room.merge(more),
+                    None => room = Some(more),
+                }
+                collected.extend_from_slice(data);
+            }
             Some(Err(err)) if err.is::<LengthLimitError>() => return Err(too_large()),
             Some(Err(_)) => return Err(ApiError::new(ErrorCode::InvalidRequest, "the request body broke off")),
         }
     }
+}
+
+fn busy() -> ApiError {
+    ApiError::new(ErrorCode::RateLimited, "too many model calls at once; try again shortly").retry_after(BUSY_RETRY_MS)
 }

@@ -15,6 +15,9 @@ pub struct BrokerLimits {
     pub body_idle: Duration,
     /// Size of a request body, in bytes.
     pub request_bytes_max: usize,
+    /// Size of all request bodies per tenant that are held at once, in bytes; at least that of one. A body is held until
+    /// the head of the provider's answer, in two copies.
+    pub request_bytes_at_once_max: usize,
     /// Until a connection to a provider stands.
     pub connect: Duration,
     /// Until the head of a provider's answer.
@@ -33,6 +36,7 @@ impl Default for BrokerLimits {
             header_read: Duration::from_secs(30),
             body_idle: Duration::from_secs(30),
             request_bytes_max: 32 << 20,
+            request_bytes_at_once_max: 64 << 20,
             connect: Duration::from_secs(10),
             first_byte: Duration::from_secs(120),
             idle: Duration::from_secs(120),

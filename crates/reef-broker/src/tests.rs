@@ -399,6 +399,38 @@ async fn calls_at_once_are_bounded() {
 }
 
 #[tokio::test]
+async fn bodies_at_once_are_bounded_together() {
+    let limits =
+        BrokerLimits { request_bytes_max: 192 << 10, request_bytes_at_once_max: 192 << 10, ..BrokerLimits::default() };
+    let lab = Lab::with(limits).await;
+    let large = echo_request(&"x".repeat(128 << 10), false);
+    let (most, last) = large.split_at(large.len() - 1);
+    let mut slow = lab.client().await;
+    slow.send(format!(
+        "POST {CHAT} HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {VIRTUAL_KEY}\r\ncontent-length: {}\r\n\r\n{most}",
+        large.len()
+    ))
+    .await;
+    // Until the first body was read so far, there is room for a second one.
+    let refused = async {
+        loop {
+            let mut other = lab.client().await;
+            other.post(CHAT, &large).await;
+            let (head, _) = other.message().await;
+            if status(&head) == 429 {
+                return head;
+            }
+        }
+    };
+    assert_eq!(header(&soon("a refusal", refused).await, "retry-after"), Some("1"));
+    slow.send(last).await;
+    assert_eq!(slow.json().await.0, 200);
+    let mut after = lab.client().await;
+    after.post(CHAT, &large).await;
+    assert_eq!(after.json().await.0, 200);
+}
+
+#[tokio::test]
 async fn a_door_that_closes_lets_answers_finish() {
     let mut lab = Lab::start().await;
     let mut client = lab.client().await;
