@@ -8,6 +8,7 @@ pub(crate) mod frame;
 pub(crate) mod methods;
 pub(crate) mod ready;
 pub(crate) mod rpc;
+pub(crate) mod secrets;
 pub(crate) mod socket;
 
 pub(crate) use crate::render::GATEWAY_PORT;

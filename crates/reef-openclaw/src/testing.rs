@@ -6,10 +6,12 @@
 //! |---|---|
 //! | `hold` | says the first words and goes on after [`FakeGateway::release`] |
 //! | `fail` | fails; the row with the reason comes after the event |
+//! | `retry` | breaks off, and answers from the beginning in another attempt |
+//! | `long:<n>` | answers with `n` words; pages and events have the first 8,000 characters of it |
 //! | `tool` | says something, calls a tool, answers with its result |
 //! | anything else | answers `Echo: <message>` |
 //!
-//! The history of a session whose key ends in `gone` is refused.
+//! The history of a session whose key ends in `gone` is refused, with the token in the message.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -143,6 +145,14 @@ impl FakeGateway {
         self.inner.sent.lock().clear();
         let payload = serde_json::json!({"reason": "restart"});
         self.inner.send(Out::Event { name: "shutdown", payload });
+        self.inner.send(Out::Close { code: 1012, reason: "service restart" });
+    }
+
+    /// Loses every connection and every turn, as when its process dies. Like the real one, it takes the turns up again a
+    /// little later, as runs of their own.
+    pub fn crash(&self) {
+        self.inner.sent.lock().clear();
+        self.inner.take_up();
         self.inner.send(Out::Close { code: 1012, reason: "service restart" });
     }
 

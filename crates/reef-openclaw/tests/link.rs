@@ -195,6 +195,94 @@ async fn a_turn_survives_the_loss_of_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn long_messages_are_whole_live_and_in_history() {
+    let mut lab = ready_lab().await;
+    let answer: String = (1..=1_200).map(|n| format!("word{n} ")).collect();
+    let answer = answer.trim_end();
+    lab.link.send("main", "long:1200", "key-1").await.unwrap();
+    let changes = lab.turn().await;
+    for change in &changes {
+        if let ChatChange::Item(item) = change
+            && item.role == ChatRole::Assistant
+        {
+            assert!(answer.starts_with(&item.text), "…{}", &item.text[item.text.len().saturating_sub(50)..]);
+        }
+    }
+    assert_eq!(words(&lab.history().await), [(ChatRole::User, "long:1200"), (ChatRole::Assistant, answer)]);
+
+    let question = "é".repeat(9_000);
+    lab.link.send("main", &question, "key-2").await.unwrap();
+    lab.turn().await;
+    let history = lab.history().await;
+    let echo = format!("Echo: {question}");
+    assert_eq!(words(&history)[2..], [(ChatRole::User, question.as_str()), (ChatRole::Assistant, echo.as_str())]);
+    assert!(history.iter().all(|item| !item.streaming));
+
+    let fresh = lab_with(lab.credential.clone(), lab.gateway.clone());
+    let mut state = fresh.state.clone();
+    timeout(PATIENCE, state.wait_for(|state| *state == LinkState::Ready)).await.unwrap().unwrap();
+    assert_eq!(fresh.history().await, history);
+
+    lab.gateway.say_elsewhere("main", &question);
+    let shown = lab.next().await;
+    let ChatChange::Item(item) = shown else { panic!("not an item: {shown:?}") };
+    assert!(item.streaming && question.starts_with(&item.text), "more of it comes");
+    assert_eq!(lab.next().await, ChatChange::Reload);
+    assert_eq!(lab.history().await.last().map(|item| (&item.text, item.streaming)), Some((&question, false)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retried_answer_is_there_once() {
+    let mut lab = ready_lab().await;
+    lab.link.send("main", "retry it all", "key-1").await.unwrap();
+    let changes = lab.turn().await;
+    assert!(phases(&changes).contains(&"retrying"), "{changes:?}");
+    let history = lab.history().await;
+    assert_eq!(words(&history), [(ChatRole::User, "retry it all"), (ChatRole::Assistant, "Echo: retry it all")]);
+    assert_eq!(items(&changes), history);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_a_crash_cut_off_goes_on_as_the_same_turn() {
+    let mut lab = ready_lab().await;
+    lab.link.send("main", "hold on for me", "key-1").await.unwrap();
+    while !matches!(lab.next().await, ChatChange::Item(item) if item.text == "Echo: hold") {}
+    lab.gateway.crash();
+    lab.until(|state| matches!(state, LinkState::Connecting { .. })).await;
+    lab.until(|state| *state == LinkState::Ready).await;
+    // A hub's link ends with the process it watched; the next one knows nothing of the turn.
+    let mut fresh = lab_with(lab.credential.clone(), lab.gateway.clone());
+    fresh.until(|state| *state == LinkState::Ready).await;
+    fresh.history().await;
+    for lab in [&mut lab, &mut fresh] {
+        while !matches!(lab.next().await, ChatChange::Item(item) if item.role == ChatRole::System) {}
+        while !matches!(lab.next().await, ChatChange::Item(item) if item.text == "Echo: hold") {}
+    }
+    lab.gateway.release();
+    for lab in [&mut lab, &mut fresh] {
+        let changes = lab.turn().await;
+        let runs = changes.iter().filter_map(|change| match change {
+            ChatChange::Run(run) => Some((run.id.as_str(), run.phase.as_str())),
+            _ => None,
+        });
+        assert_eq!(runs.collect::<Vec<_>>(), [("key-1", "done")]);
+    }
+    let history = lab.history().await;
+    let ids: Vec<&str> = history.iter().map(|item| item.id.as_str()).collect();
+    assert_eq!((history.len(), ids[0], ids[2]), (3, "key-1:user", "key-1:1"), "{ids:?}");
+    assert_eq!(history[1].role, ChatRole::System);
+    assert_eq!(history[2].text, "Echo: hold on for me");
+    assert_eq!(fresh.history().await, history);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_do_not_quote_the_token() {
+    let lab = ready_lab().await;
+    let refused = lab.link.history("gone", 5).await;
+    assert_eq!(refused, Err(AgentError::Refused("no such session for [secret]".to_owned())));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hub_that_starts_in_mid_answer_shows_the_turn_going_on() {
     let mut lab = ready_lab().await;
     lab.link.send("main", "hold on for me", "key-1").await.unwrap();

@@ -263,6 +263,9 @@ impl Tracker {
             None => {
                 let mut items = Vec::new();
                 rows::add_items(&mut items, &row, None, false);
+                if row.lacks_words() {
+                    items.iter_mut().for_each(rows::leave_open);
+                }
                 let shown = items.into_iter().map(|item| change(session, ChatChange::Item(item)));
                 let reload = row.lacks_words().then(|| change(session, ChatChange::Reload));
                 shown.chain(reload).collect()

@@ -318,6 +318,14 @@ fn boundary(row: &Row) -> Option<&'static str> {
     }
 }
 
+/// Of an item that the gateway cut, leaves what the whole begins with: the rest comes with the history.
+pub(crate) fn leave_open(item: &mut ChatItem) {
+    if item.role != ChatRole::Tool {
+        item.text.truncate(text::begun(&item.text).len());
+        item.streaming = true;
+    }
+}
+
 /// Adds an item, or replaces the one with its id.
 pub(crate) fn put(items: &mut Vec<ChatItem>, item: ChatItem) {
     match items.iter_mut().find(|known| known.id == item.id) {

@@ -17,6 +17,7 @@ use super::{
     FRAME_BYTES_MAX,
     error::Refusal,
     frame::{Event, Frame, Request},
+    secrets::Secrets,
     socket::Socket,
 };
 
@@ -58,16 +59,20 @@ pub(crate) enum Disconnect {
 
 /// The calling end of a connection. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Rpc(mpsc::Sender<Call>);
+pub(crate) struct Rpc {
+    calls: mpsc::Sender<Call>,
+    secrets: Secrets,
+}
 
 impl Rpc {
     /// Calls a method and waits for its answer for at most `limit`.
     pub(crate) async fn call(&self, method: &'static str, params: Value, limit: Duration) -> Result<Value, AgentError> {
         let (reply, answer) = oneshot::channel();
         let work = async {
-            self.0.send(Call { method, params, reply }).await.map_err(|_| AgentError::NotConnected)?;
+            self.calls.send(Call { method, params, reply }).await.map_err(|_| AgentError::NotConnected)?;
             // A dropped sender means that the connection ended with the call open.
-            answer.await.map_err(|_| AgentError::NotConnected)?.map_err(AgentError::from)
+            let answer = answer.await.map_err(|_| AgentError::NotConnected)?;
+            answer.map_err(|refusal| self.secrets.refused(refusal))
         };
         timeout(limit, work).await.unwrap_or(Err(AgentError::Timeout))
     }
@@ -81,9 +86,9 @@ pub(crate) struct Pump {
 }
 
 /// Splits a connection into a calling and a working end. `tick` is the gateway's time between two signs of life.
-pub(crate) fn channel(socket: Socket, tick: Duration) -> (Rpc, Pump) {
+pub(crate) fn channel(socket: Socket, tick: Duration, secrets: Secrets) -> (Rpc, Pump) {
     let (calls_tx, calls) = mpsc::channel(QUEUE_MAX);
-    (Rpc(calls_tx), Pump { socket, calls, silence_max: 2 * tick + SILENCE_MARGIN })
+    (Rpc { calls: calls_tx, secrets }, Pump { socket, calls, silence_max: 2 * tick + SILENCE_MARGIN })
 }
 
 impl Pump {

@@ -16,6 +16,7 @@ use crate::{
         frame::Event,
         ready,
         rpc::{self, Disconnect, Pump, Rpc},
+        secrets::Secrets,
         socket,
     },
 };
@@ -89,13 +90,14 @@ async fn connect_and_serve(
     dial: &dyn Dial,
     device_token: &mut Option<SecretString>,
 ) -> End {
-    let (socket, hello) = match socket::open(dial, shared.id, credential, device_token.as_ref()).await {
+    let tried = device_token.clone();
+    let (socket, hello) = match socket::open(dial, shared.id, credential, tried.as_ref()).await {
         Ok(opened) => opened,
         Err(err) => {
             // The gateway may have forgotten the device; the shared token is tried next.
             let rejected = matches!(&err, ConnectError::Refused(refusal) if refusal.is_bad_credential());
             let retry_now = rejected && device_token.take().is_some();
-            let end = End::from(err);
+            let end = End::from(Secrets::new([credential.token()].into_iter().chain(&tried)).failed(err));
             return if retry_now { End { outlook: Outlook::Soon, ..end } } else { end };
         }
     };
@@ -105,14 +107,15 @@ async fn connect_and_serve(
         *device_token = issued;
     }
     *shared.names.write() = Names { agent: default_agent, main_session };
-    let (rpc, pump) = rpc::channel(socket, tick);
+    let secrets = Secrets::new([credential.token()].into_iter().chain(&tried).chain(&*device_token));
+    let (rpc, pump) = rpc::channel(socket, tick, secrets.clone());
     *shared.connection.write() = Some(rpc.clone());
     let disconnect = tokio::select! {
         disconnect = serve(shared, pump) => disconnect,
         Err(err) = bring_up(shared, &rpc, dial) => Disconnect::Broken(err.to_string()),
         () = follow_time(shared) => Disconnect::Unused,
     };
-    End { why: disconnect.to_string(), outlook: Outlook::Soon, retry_after: None }
+    End { why: secrets.cover(&disconnect.to_string()), outlook: Outlook::Soon, retry_after: None }
 }
 
 /// Handles events until the connection ends.

@@ -1,5 +1,6 @@
 //! The conversations of the fake gateway: what it answers, says and writes down, in the order that the real one does.
 
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
 use uuid::Uuid;
@@ -12,6 +13,12 @@ const PIECE_PAUSE: Duration = Duration::from_millis(20);
 /// Pause between the end of a failed or aborted turn and its row.
 const LATE_ROW_PAUSE: Duration = Duration::from_millis(30);
 
+/// Pause between a crash and the turn that takes up the one that was cut off.
+const RECOVERY_PAUSE: Duration = Duration::from_secs(2);
+
+/// Longest text that pages and events have; `chat.message.get` has all of it.
+const SHOWN_CHARS_MAX: usize = 8_000;
+
 #[derive(Debug, Default)]
 pub(super) struct Session {
     rows: Vec<Value>,
@@ -22,6 +29,7 @@ pub(super) struct Session {
 #[derive(Debug, Clone)]
 struct Running {
     run: String,
+    message: String,
     said: String,
 }
 
@@ -39,9 +47,11 @@ impl Inner {
             _ if behaviour == Behaviour::Deaf => return None,
             "health" => Ok(json!({"ok": true})),
             "chat.history" if session.ends_with("gone") => {
-                Err(json!({"code": "INVALID_REQUEST", "message": "no such session"}))
+                let message = format!("no such session for {}", self.token.expose_secret());
+                Err(json!({"code": "INVALID_REQUEST", "message": message}))
             }
             "chat.history" => Ok(self.history(&session, params["limit"].as_u64().unwrap_or(200))),
+            "chat.message.get" => Ok(self.whole_message(&session, params)),
             "chat.send" => Ok(self.chat_send(&session, params)),
             "chat.abort" => Ok(self.abort(&session)),
             "gateway.restart.preflight" => {
@@ -62,6 +72,26 @@ impl Inner {
         self.write_down(&full_key(session), json!({"role": "user", "content": text}));
     }
 
+    /// Cuts off every turn, and takes each up again a little later, as a new run.
+    pub(super) fn take_up(self: &Arc<Self>) {
+        let mut sessions = self.sessions.lock();
+        for (key, session) in &mut *sessions {
+            let Some(cut_off) = session.running.take() else { continue };
+            session.last = Some((cut_off.run, "running"));
+            let turn = self.turn(key, &Uuid::now_v7().to_string());
+            tokio::spawn(turn.take_up(cut_off.message));
+        }
+    }
+
+    fn turn(self: &Arc<Self>, session: &str, run: &str) -> Turn {
+        Turn { inner: self.clone(), session: session.to_owned(), run: run.to_owned(), attempt: "attempt", seq: 0 }
+    }
+
+    fn begin(&self, session: &str, run: &str, message: &str) {
+        let running = Running { run: run.to_owned(), message: message.to_owned(), said: String::new() };
+        self.sessions.lock().entry(session.to_owned()).or_default().running = Some(running);
+    }
+
     fn list(&self) -> Vec<Value> {
         let sessions = self.sessions.lock();
         let row = |(key, session): (&String, &Session)| {
@@ -75,8 +105,7 @@ impl Inner {
         let sessions = self.sessions.lock();
         let Some(session) = sessions.get(key) else { return json!({"messages": [], "hasMore": false}) };
         let skipped = session.rows.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
-        let mut page =
-            json!({"messages": &session.rows[skipped..], "hasMore": skipped > 0, "sessionInfo": {"key": key}});
+        let mut page = json!({"messages": session.rows[skipped..].iter().map(shown).collect::<Vec<_>>(), "hasMore": skipped > 0, "sessionInfo": {"key": key}});
         match (&session.running, &session.last) {
             (Some(running), _) => {
                 page["sessionInfo"]["status"] = json!("running");
@@ -91,6 +120,15 @@ impl Inner {
         page
     }
 
+    fn whole_message(&self, key: &str, params: &Value) -> Value {
+        let sessions = self.sessions.lock();
+        let mut rows = sessions.get(key).into_iter().flat_map(|session| &session.rows);
+        match rows.find(|row| row["__openclaw"]["id"] == params["messageId"]) {
+            Some(row) => json!({"ok": true, "message": row}),
+            None => json!({"ok": false, "unavailableReason": "not_found"}),
+        }
+    }
+
     fn chat_send(self: &Arc<Self>, session: &str, params: &Value) -> Value {
         let text = |name: &str| params[name].as_str().unwrap_or_default().to_owned();
         let (run, message) = (text("idempotencyKey"), text("message"));
@@ -98,9 +136,8 @@ impl Inner {
         if known {
             return json!({"runId": run, "status": "in_flight"});
         }
-        let running = Running { run: run.clone(), said: String::new() };
-        self.sessions.lock().entry(session.to_owned()).or_default().running = Some(running);
-        tokio::spawn(Turn { inner: self.clone(), session: session.to_owned(), run: run.clone(), seq: 0 }.play(message));
+        self.begin(session, &run, &message);
+        tokio::spawn(self.turn(session, &run).play(message));
         json!({"runId": run, "status": "started"})
     }
 
@@ -128,8 +165,9 @@ impl Inner {
     fn write_down(&self, session: &str, mut row: Value) {
         row["timestamp"] = json!(jiff::Timestamp::now().as_millisecond());
         row["__openclaw"]["id"] = json!(Uuid::now_v7().to_string());
-        self.sessions.lock().entry(session.to_owned()).or_default().rows.push(row.clone());
-        self.send(Out::Event { name: "session.message", payload: json!({"sessionKey": session, "message": row}) });
+        let payload = json!({"sessionKey": session, "message": shown(&row)});
+        self.sessions.lock().entry(session.to_owned()).or_default().rows.push(row);
+        self.send(Out::Event { name: "session.message", payload });
     }
 }
 
@@ -138,22 +176,43 @@ struct Turn {
     inner: Arc<Inner>,
     session: String,
     run: String,
+    /// A retry counts its messages anew, under another name.
+    attempt: &'static str,
     seq: u64,
 }
 
 impl Turn {
-    async fn play(mut self, message: String) {
+    async fn play(self, message: String) {
         let user = json!({"role": "user", "content": message, "idempotencyKey": format!("{}:user", self.run)});
         self.inner.write_down(&self.session, user);
+        self.respond(message).await;
+    }
+
+    async fn take_up(self, message: String) {
+        sleep(RECOVERY_PAUSE).await;
+        self.inner.begin(&self.session, &self.run, &message);
+        let user = json!({"role": "user", "content": "[System] Your previous turn was interrupted.",
+            "idempotencyKey": format!("{}:user", self.run),
+            "provenance": {"kind": "internal_system", "sourceTool": "main_session_restart_recovery"}});
+        self.inner.write_down(&self.session, user);
+        self.respond(message).await;
+    }
+
+    async fn respond(mut self, message: String) {
         self.chat(json!({"state": "status", "phase": "starting_model"}));
         match message.split([' ', ':']).next() {
             Some("fail") => return self.fail().await,
             Some("tool") => self.call_tool().await,
+            Some("retry") => self.fail_and_retry().await,
             _ => {}
         }
         let ordinal = if message.starts_with("tool") { 2 } else { 1 };
         let before = self.said();
-        let answer = if ordinal == 2 { "Tool said: out".to_owned() } else { format!("Echo: {message}") };
+        let answer = match message.strip_prefix("long:").and_then(|count| count.parse::<usize>().ok()) {
+            Some(count) => (1..=count).map(|n| format!("word{n} ")).collect(),
+            None if ordinal == 2 => "Tool said: out".to_owned(),
+            None => format!("Echo: {message}"),
+        };
         let mut releases = self.inner.releases.subscribe();
         releases.mark_unchanged();
         let mut said = String::new();
@@ -197,6 +256,21 @@ impl Turn {
         self.inner.write_down(&self.session, with_run(row, &self.run));
     }
 
+    /// The model's answer breaks off; nothing of it is written down.
+    async fn fail_and_retry(&mut self) {
+        for said in ["Echo:", "Echo: retry"] {
+            self.say(1, "", said);
+            sleep(PIECE_PAUSE).await;
+        }
+        let retry = json!({"phase": "retrying", "retryAttempt": 1, "maxRetries": 8, "delayMs": 1_000});
+        self.agent("run_status", &retry);
+        if let Some(running) = self.inner.sessions.lock().get_mut(&self.session).and_then(|s| s.running.as_mut()) {
+            running.said.clear();
+        }
+        self.attempt = "second";
+        sleep(Duration::from_secs(1)).await;
+    }
+
     async fn call_tool(&mut self) {
         let call = format!("call-{}", self.run);
         self.say(1, "", "I will look.");
@@ -224,7 +298,7 @@ impl Turn {
             Some(running) if running.run == self.run => running.said.clone_from(&all),
             _ => return false,
         }
-        self.agent("assistant", &json!({"text": said.trim_end(), "itemId": format!("attempt:{ordinal}")}));
+        self.agent("assistant", &json!({"text": said.trim_end(), "itemId": format!("{}:{ordinal}", self.attempt)}));
         self.chat(json!({"state": "delta", "message": message(&all)}));
         true
     }
@@ -248,6 +322,25 @@ impl Turn {
             "seq": self.seq, "isHeartbeat": false});
         self.inner.send(Out::Event { name: "agent", payload });
     }
+}
+
+/// A row as pages and events have it.
+fn shown(row: &Value) -> Value {
+    let mut row = row.clone();
+    let mut is_cut = false;
+    let mut cut = |text: &mut Value| {
+        if let Some((end, _)) = text.as_str().and_then(|text| text.char_indices().nth(SHOWN_CHARS_MAX)) {
+            *text = json!(format!("{}\n...(truncated)...", &text.as_str().unwrap_or_default()[..end]));
+            is_cut = true;
+        }
+    };
+    cut(&mut row["content"]);
+    row["content"].as_array_mut().into_iter().flatten().for_each(|part| cut(&mut part["text"]));
+    if is_cut {
+        row["__openclaw"]["truncated"] = json!(true);
+        row["__openclaw"]["reason"] = json!("display-cap");
+    }
+    row
 }
 
 fn message(text: &str) -> Value {

@@ -318,13 +318,10 @@ impl Run {
 
     /// Of an item that the gateway cut, shows as much as is known; the rest comes with the history.
     fn keep_words(&self, item: &mut ChatItem) {
-        if item.role == ChatRole::Tool {
-            return;
+        rows::leave_open(item);
+        if let Some(live) = self.live.iter().find(|live| live.id == item.id && live.text.starts_with(&item.text)) {
+            item.text.clone_from(&live.text);
         }
-        let begun = text::begun(&item.text);
-        let live = self.live.iter().find(|live| live.id == item.id && live.text.starts_with(begun));
-        item.text = live.map_or(begun, |live| &live.text).to_owned();
-        item.streaming = true;
     }
 
     /// Takes what is still growing of the n-th message.
