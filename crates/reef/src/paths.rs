@@ -30,7 +30,8 @@ impl Paths {
         private(root)?;
         let root = root.canonicalize()?;
         if root.as_os_str().len() > ROOT_BYTES_MAX {
-            let message = format!("its path is longer than {ROOT_BYTES_MAX} bytes, which sockets below it do not allow");
+            let message =
+                format!("its path is longer than {ROOT_BYTES_MAX} bytes, which sockets below it do not allow");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let paths = Self {
