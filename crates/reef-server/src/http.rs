@@ -6,6 +6,7 @@ pub(crate) mod error;
 pub(crate) mod extract;
 pub(crate) mod gate;
 pub(crate) mod impatient;
+pub(crate) mod known;
 pub(crate) mod listener;
 pub(crate) mod origin;
 pub(crate) mod revoke;

@@ -16,7 +16,7 @@ use crate::{
     app::job::JobDesk,
     bus::Bus,
     config::HubConfig,
-    http::{context::Attempts, origin::OwnOrigins, revoke::Revocations},
+    http::{context::Attempts, known::Known, origin::OwnOrigins, revoke::Revocations},
     runtime::Runtimes,
     tasks,
 };
@@ -65,6 +65,7 @@ pub(crate) struct Inner {
     pub(crate) attempts: Attempts,
     pub(crate) origins: OwnOrigins,
     pub(crate) revocations: Revocations,
+    pub(crate) known: Known,
     /// Held from reading the store to telling others what was read: nobody is told an older state after a newer one.
     pub(crate) telling: tokio::sync::Mutex<()>,
     pub(crate) started_at: Instant,
@@ -113,6 +114,7 @@ impl Hub {
             activity: Mutex::default(),
             attempts: Attempts::default(),
             revocations: Revocations::default(),
+            known: Known::default(),
             telling: tokio::sync::Mutex::default(),
             started_at: Instant::now(),
             stopping: CancellationToken::new(),

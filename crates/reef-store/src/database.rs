@@ -47,7 +47,17 @@ impl Database {
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        self.writer.run(change).await
+        self.writer.run(change, || {}).await
+    }
+
+    /// Like [`Database::write`]; `after` is called between the commit and the answer.
+    pub(crate) async fn write_then<T, F, A>(&self, change: F, after: A) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+        A: FnOnce() + Send + 'static,
+    {
+        self.writer.run(change, after).await
     }
 
     /// Reads one consistent state.

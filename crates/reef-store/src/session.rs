@@ -98,7 +98,7 @@ impl Store {
 
     /// Ends a session.
     pub async fn session_delete(&self, hash: [u8; 32]) -> Result<(), StoreError> {
-        self.write(move |tx| execute(tx, "DELETE FROM sessions WHERE hash = ?1", [hash]).map(drop)).await
+        self.revoke(move |tx| execute(tx, "DELETE FROM sessions WHERE hash = ?1", [hash]).map(drop)).await
     }
 
     /// Drops the sessions that have ended; how many.

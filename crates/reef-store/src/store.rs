@@ -1,6 +1,12 @@
 //! The handle that the rest of the hub holds. Each resource adds its own calls in its own file.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use parking_lot::Mutex;
 use rusqlite::Transaction;
@@ -22,6 +28,8 @@ struct Inner {
     main: Database,
     usage: Database,
     vault: Arc<Vault>,
+    /// How many changes have ended a credential.
+    revocations: Arc<AtomicU64>,
     // Last, so that a dropped store frees the folder only when nothing writes any more.
     lock: Mutex<Option<DirLock>>,
 }
@@ -50,7 +58,8 @@ impl Store {
         })?;
         // A power cut may cost the records of the last calls; syncing at each call would cost every call.
         let (usage, ()) = Database::open(&dir.join(USAGE_FILE), &schema::USAGE, Durability::ProcessCrash, |_| Ok(()))?;
-        let inner = Inner { main, usage, vault: Arc::new(vault), lock: Mutex::new(Some(lock)) };
+        let revocations = Arc::default();
+        let inner = Inner { main, usage, vault: Arc::new(vault), revocations, lock: Mutex::new(Some(lock)) };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -64,6 +73,26 @@ impl Store {
     /// Whether changes are being taken: an answer went through the writer thread. The caller sets the time limit.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.write(|_| Ok(())).await
+    }
+
+    /// Grows with each change that ends a token or a session, before whoever asked for it hears that it is done. What
+    /// was read about a credential holds, but for its expiry, as long as this is what it was before the reading.
+    pub fn revocations(&self) -> u64 {
+        self.inner.revocations.load(Ordering::Acquire)
+    }
+
+    /// Changes the main file in a way that ends a credential, or would narrow what one may do.
+    pub(crate) async fn revoke<T, F>(&self, change: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let revocations = self.inner.revocations.clone();
+        // Not before the commit: what is read until then must not pass for what is read after it.
+        let after = move || {
+            revocations.fetch_add(1, Ordering::Release);
+        };
+        self.inner.main.write_then(change, after).await
     }
 
     pub(crate) fn vault(&self) -> Arc<Vault> {

@@ -65,7 +65,7 @@ impl Store {
 
     /// Revokes a token; whether there was one. Nothing is audited when there was none.
     pub async fn token_delete(&self, id: TokenId, audit: AuditEntry) -> Result<bool, StoreError> {
-        self.write(move |tx| {
+        self.revoke(move |tx| {
             let gone = execute(tx, "DELETE FROM tokens WHERE id = ?1", [id.to_string()])? > 0;
             if gone {
                 audit::append(tx, &audit, Timestamp::now())?;

@@ -4,7 +4,7 @@ use http::{HeaderMap, Method, header};
 use reef_auth::{Actor, Scopes, Via, cookie::SessionCookie, token};
 use reef_types::{ApiError, ErrorCode};
 
-use super::{error::store_error, listener::Peer};
+use super::{error::store_error, known::Reading, listener::Peer};
 use crate::hub::Inner;
 
 /// The hub itself speaks plain HTTP, on loopback only; there `Secure` would lose the cookie in some browsers.
@@ -43,19 +43,33 @@ async fn bearer(hub: &Inner, value: &http::HeaderValue) -> Result<Actor, ApiErro
     let text = value.to_str().map_err(|_| refused())?;
     let secret = text.strip_prefix("Bearer ").ok_or_else(required)?;
     let hash = token::Kind::Api.hash_of(secret).ok_or_else(refused)?;
+    let reading = Reading::begin(&hub.store);
+    if let Some(actor) = hub.known.get(&hash, reading) {
+        return Ok(actor);
+    }
     let row = hub.store.token_by_hash(hash).await.map_err(|err| store_error(&err))?.ok_or_else(refused)?;
     let user = hub.store.user_get(row.user).await.map_err(|err| store_error(&err))?.ok_or_else(refused)?;
     let scopes = Scopes::parse(&row.scopes).map_err(|_| refused())?;
     if let Err(err) = hub.store.token_touch(row.id, jiff::Timestamp::now()).await {
         tracing::warn!(error = %err, "the use of a token was not written down");
     }
-    Ok(Actor::Owner { user: user.id, name: user.name, via: Via::Token { id: row.id, scopes } })
+    let actor = Actor::Owner { user: user.id, name: user.name, via: Via::Token { id: row.id, scopes } };
+    hub.known.put(hash, &actor, row.expires_at, reading);
+    Ok(actor)
 }
 
 /// A cookie that is not good any more is the same as none: the page shows the sign-in.
 async fn session(hub: &Inner, secret: &str) -> Result<Option<Actor>, ApiError> {
     let Some(hash) = token::Kind::Session.hash_of(secret) else { return Ok(None) };
+    let reading = Reading::begin(&hub.store);
+    if let Some(actor) = hub.known.get(&hash, reading) {
+        return Ok(Some(actor));
+    }
     let Some(row) = hub.store.session_get(hash).await.map_err(|err| store_error(&err))? else { return Ok(None) };
     let user = hub.store.user_get(row.user).await.map_err(|err| store_error(&err))?;
-    Ok(user.map(|user| Actor::Owner { user: user.id, name: user.name, via: Via::Session(row.id) }))
+    let actor = user.map(|user| Actor::Owner { user: user.id, name: user.name, via: Via::Session(row.id) });
+    if let Some(actor) = &actor {
+        hub.known.put(hash, actor, Some(row.idle_expires_at.min(row.expires_at)), reading);
+    }
+    Ok(actor)
 }

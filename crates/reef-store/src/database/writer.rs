@@ -35,16 +35,20 @@ impl Writer {
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
-    /// Queues a change and waits until it is committed or refused.
-    pub(super) async fn run<T, F>(&self, change: F) -> Result<T, StoreError>
+    /// Queues a change and waits until it is committed or refused. `after` follows it before anybody hears of it, also
+    /// when nobody waits any more.
+    pub(super) async fn run<T, F, A>(&self, change: F, after: A) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+        A: FnOnce() + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let change: Change = Box::new(move |conn| {
+            let answer = in_transaction(conn, change);
+            after();
             // Nobody may be waiting any more; the change counts all the same.
-            let _ = reply.send(in_transaction(conn, change));
+            let _ = reply.send(answer);
         });
         let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
         queue.send(Command::Run(change)).await.map_err(|_| StoreError::Closed)?;

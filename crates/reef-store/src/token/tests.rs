@@ -36,7 +36,9 @@ async fn tokens_are_found_until_they_expire_or_are_revoked() {
     assert_eq!(store.token_by_hash([3; 32]).await.unwrap(), None);
     assert_eq!(store.token_list().await.unwrap(), [dead, live.clone()]);
 
+    let revocations = store.revocations();
     assert!(store.token_delete(live.id, testing::audit("token.delete")).await.unwrap());
+    assert_ne!(store.revocations(), revocations, "whoever remembers the token has to hear of it");
     assert!(!store.token_delete(live.id, testing::audit("token.delete")).await.unwrap());
     assert_eq!(store.token_by_hash([1; 32]).await.unwrap(), None);
     let actions: Vec<_> = store.audit_list(10).await.unwrap().into_iter().map(|row| row.entry.action).collect();
