@@ -38,10 +38,8 @@ pub(crate) async fn start() -> Result<SocketAddr> {
 
 async fn serve(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let answer = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{SMALL}",
-        SMALL.len()
-    );
+    let answer =
+        format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{SMALL}", SMALL.len());
     let mut head = Vec::with_capacity(HEAD_BYTES_MAX);
     loop {
         head.clear();

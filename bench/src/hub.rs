@@ -38,7 +38,8 @@ impl Reef {
 
     /// Runs a command to its end and returns what it printed.
     pub(crate) fn run(&self, args: &[&str], input: &str) -> Result<String> {
-        let mut child = self.command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let mut child =
+            self.command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         child.stdin.take().context("a child without stdin")?.write_all(input.as_bytes())?;
         let output = child.wait_with_output()?;
         if !output.status.success() {
@@ -49,15 +50,25 @@ impl Reef {
 
     /// Starts the hub alone; somebody else is the node.
     pub(crate) fn hub(&self) -> Result<(Process, SocketAddr)> {
+        self.serve(&["__hub"])
+    }
+
+    /// Starts all of it.
+    pub(crate) fn up(&self) -> Result<(Process, SocketAddr)> {
+        self.serve(&["up", "--stop-instances-on-exit"])
+    }
+
+    fn serve(&self, args: &[&str]) -> Result<(Process, SocketAddr)> {
         // Free a moment ago. Who takes it meanwhile makes this fail, which is seen.
         let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let mut command = self.command(&["__hub", "--listen", &listen.to_string()]);
-        let mut hub = Process::spawn(command.stdin(Stdio::null()).stdout(Stdio::null()))?;
+        let mut command = self.command(args);
+        command.args(["--listen", &listen.to_string()]).stdin(Stdio::null()).stdout(Stdio::null());
+        let mut server = Process::spawn(&mut command)?;
         wait("the hub", || {
-            hub.check()?;
+            server.check()?;
             Ok(self.run(&["ls"], "").is_ok().then_some(()))
         })?;
-        Ok((hub, listen))
+        Ok((server, listen))
     }
 
     /// Makes an owner, and a token for everything.

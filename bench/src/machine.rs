@@ -67,7 +67,8 @@ pub(crate) struct Process(process::Child);
 
 impl Process {
     pub(crate) fn spawn(command: &mut process::Command) -> Result<Self> {
-        let child = command.spawn().with_context(|| format!("{} cannot be started", command.get_program().display()))?;
+        let child =
+            command.spawn().with_context(|| format!("{} cannot be started", command.get_program().display()))?;
         Ok(Self(child))
     }
 

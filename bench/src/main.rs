@@ -3,8 +3,8 @@
 //! It proves nothing and asserts nothing: times are for people to look at, never for tests to fail on.
 
 mod backend;
-mod frame;
 mod forward;
+mod frame;
 mod hub;
 mod idle;
 mod load;
@@ -25,7 +25,7 @@ struct Cli {
     #[arg(long, env = "REEF_PROGRAM")]
     program: PathBuf,
     // What `cargo bench` adds to the arguments of every benchmark.
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, global = true)]
     bench: bool,
     #[command(subcommand)]
     what: What,

@@ -16,7 +16,7 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 use crate::{command::cargo, node::Node};
@@ -51,7 +51,7 @@ enum Task {
     },
     /// Install the page's packages and build it
     Ui,
-    /// Measure: run what is in bench/
+    /// Measure: `idle`, `forward` or `start`; see bench/README.md
     Bench {
         /// Further arguments of the benchmark
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -110,12 +110,9 @@ fn node_for_page(root: &Path, args: &[String]) -> Result<Node> {
 }
 
 fn bench(root: &Path, args: &[String]) -> Result<()> {
-    let program = root.join("bench/run");
-    if !program.exists() {
-        bail!("there is no benchmark yet: bench/run does not exist");
-    }
     command::run(cargo(root).args(["build", "--release", "--package", "reef"]))?;
-    command::run(Command::new(program).args(args).current_dir(root))
+    let program = command::target_dir(root)?.join("release/reef");
+    command::run(cargo(root).args(["bench", "--package", "reef-bench", "--"]).args(args).env("REEF_PROGRAM", program))
 }
 
 fn dist(root: &Path) -> Result<()> {

@@ -7,7 +7,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 use crate::source::root;
 
 /// Crate, and the crates of this workspace that it may use in the product.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("reef-types", &[]),
     ("reef-driver", &["reef-types"]),
     ("reef-store", &["reef-types"]),
@@ -44,6 +44,8 @@ const ARROWS: [(&str, &[&str]); 14] = [
         ],
     ),
     ("xtask", &[]),
+    // Measures the program from outside; what it needs for that is for development only.
+    ("reef-bench", &[]),
 ];
 
 /// Crates that only one other may use, and the reason.
