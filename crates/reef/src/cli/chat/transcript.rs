@@ -5,6 +5,9 @@ use std::collections::HashSet;
 
 use reef_types::chat::{ChatItem, ChatRole};
 
+/// What stands between a text that was given up and the one that took its place.
+const BEGUN_ANEW: &str = "\n[The agent began this answer anew.]\n\n";
+
 /// What is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -123,10 +126,11 @@ impl Transcript {
         let mut new = match item.text.strip_prefix(text.as_str()) {
             Some(rest) => rest.to_owned(),
             // Only its end was trimmed.
-            None if text.starts_with(&item.text) => return String::new(),
-            // It was rewritten: what stands cannot be taken back, so the final wording follows it once.
+            None if text.trim_end() == item.text.trim_end() => return String::new(),
+            // It was begun anew, and may come to what stands already.
             None if item.streaming => return String::new(),
-            None => format!("\n{}", item.text),
+            // What stands cannot be taken back, so the final wording follows it once.
+            None => format!("{}{BEGUN_ANEW}{}", if self.at_line_start { "" } else { "\n" }, item.text),
         };
         if new.is_empty() {
             return new;

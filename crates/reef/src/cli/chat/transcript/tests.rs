@@ -68,7 +68,11 @@ fn other_ids_after_a_cut_are_the_same_items() {
 fn trimmed_and_rewritten_texts() {
     check(&[], vec![Patch(says("a", "Hello \n")), Patch(said("a", "Hello"))], "Hello \n");
     let rewritten = vec![Patch(says("a", "Helo")), Patch(says("a", "Hel")), Patch(said("a", "Good day"))];
-    check(&[], rewritten, "Helo\nGood day\n");
+    check(&[], rewritten, "Helo\n\n[The agent began this answer anew.]\n\nGood day\n");
+    let given_up = vec![Patch(says("a", "Hello wor\n")), Patch(says("a", "Hel")), Patch(said("a", "Hello"))];
+    check(&[], given_up, "Hello wor\n\n[The agent began this answer anew.]\n\nHello\n");
+    let the_same = vec![Patch(says("a", "Hello wor")), Patch(says("a", "Hel")), Patch(said("a", "Hello world"))];
+    check(&[], the_same, "Hello world\n");
 }
 
 #[test]
