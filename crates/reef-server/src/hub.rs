@@ -71,6 +71,8 @@ pub(crate) struct Inner {
     pub(crate) started_at: Instant,
     /// Cancelled when the hub is told to stop: nothing new is begun.
     pub(crate) stopping: CancellationToken,
+    /// Set when no model call runs any more, so that none will be counted.
+    pub(crate) drained: CancellationToken,
     pub(crate) tasks: TaskTracker,
 }
 
@@ -118,6 +120,7 @@ impl Hub {
             telling: tokio::sync::Mutex::default(),
             started_at: Instant::now(),
             stopping: CancellationToken::new(),
+            drained: CancellationToken::new(),
             tasks: TaskTracker::new(),
             config,
             store,
@@ -153,6 +156,7 @@ impl Hub {
         inner.tasks.close();
         // Doors drain before they are dropped, so that an answer that a model is giving reaches the agent whole.
         tasks::door::drain_all(inner).await;
+        inner.drained.cancel();
         inner.runtimes.clear();
         inner.tasks.wait().await;
         inner.store.close().await;

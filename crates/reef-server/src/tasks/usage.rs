@@ -36,11 +36,8 @@ pub(crate) fn spawn(hub: Arc<Inner>, mut feed: mpsc::Receiver<UsageRecord>) {
         let mut batch = Vec::new();
         loop {
             let more = tokio::select! {
-                // Doors are drained before the tasks are awaited, so what is in the queue then is all there is.
-                () = hub.stopping.cancelled() => {
-                    tokio::time::sleep(BATCH_WAIT).await;
-                    false
-                }
+                // Not when the hub begins to stop: the answers that it lets end are to be counted too.
+                () = hub.drained.cancelled() => false,
                 count = feed.recv_many(&mut batch, BATCH_RECORDS_MAX) => count > 0,
             };
             if more {
