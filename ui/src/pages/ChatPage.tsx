@@ -113,7 +113,7 @@ function Conversation({ session }: { session: string }) {
       {isReachable && connection === 'lost' && hub.stream !== 'lost' && (
         <Banner tone="warn">{t('chat.lost')}</Banner>
       )}
-      {chat.unavailable && (
+      {isReachable && chat.unavailable && (
         <Banner tone="warn">{t('chat.unavailable', { message: chat.unavailable.message })}</Banner>
       )}
       {isEmpty ? (
