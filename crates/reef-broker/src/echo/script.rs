@@ -6,6 +6,8 @@ pub(super) const TOOL: &str = "exec";
 const LONG_WORDS_MAX: usize = 2_000;
 /// Most of a text that is repeated, in characters.
 const REPEATED_CHARS_MAX: usize = 2_000;
+/// How a paragraph begins in which an agent tells its model what to do.
+const PROMPT_MARK: &str = "\n\n[System] ";
 /// From so many facts in one paragraph on, it is an agent's and not a person's.
 const FACTS_MIN: usize = 2;
 /// What agents put before context of their own that is not a person's text.
@@ -104,11 +106,17 @@ fn is_internal(text: &str) -> bool {
 
 /// What a person wrote, without what an agent put around it for the model.
 fn own_words(text: &str) -> &str {
-    let mut text = without_time(text);
+    let mut text = without_prompt(without_time(text));
     while let Some(rest) = without_facts(text) {
         text = rest;
     }
     text
+}
+
+/// Takes off what an agent says to its model when it takes up a turn: a line in brackets before, a paragraph after.
+fn without_prompt(text: &str) -> &str {
+    let Some((text, _)) = text.split_once(PROMPT_MARK) else { return text };
+    text.strip_prefix('[').and_then(|text| text.split_once("]\n")).map_or(text, |(_, rest)| without_time(rest))
 }
 
 /// Takes off a last paragraph of facts: `Runtime: agent=main | host=scout`. None when there is none.

@@ -36,6 +36,12 @@ fn the_last_thing_a_person_said_is_answered() {
             "I am the built-in echo model and can only repeat: hello",
         ),
         (
+            vec![Said::User(
+                "[Queued user message; context only.]\nhello\n\n[System] Your turn was interrupted.".into(),
+            )],
+            "I am the built-in echo model and can only repeat: hello",
+        ),
+        (
             vec![Said::User("which is it?\n\nChoice: a=1".into())],
             "I am the built-in echo model and can only repeat: which is it?\n\nChoice: a=1",
         ),
