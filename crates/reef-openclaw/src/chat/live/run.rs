@@ -64,7 +64,7 @@ pub(super) struct Run {
     /// Tool calls whose results are not in the transcript yet, as they were before any output.
     calls: Vec<ChatItem>,
     /// The words of the whole turn, when they come from `chat` events alone.
-    chat_text: String,
+    pub(super) chat_text: String,
     has_agent_words: bool,
     /// When the agent said that it is done.
     ended: Option<Instant>,
@@ -219,6 +219,8 @@ impl Run {
             (None, None) => return Vec::new(),
         }
         self.chat_text.truncate(self.chat_text.floor_char_boundary(text::ITEM_BYTES_MAX));
+        // One event may be a hundred times as long, and a text that is cut keeps its room.
+        self.chat_text.shrink_to(text::ITEM_BYTES_MAX);
         if self.has_agent_words || !self.rows.is_empty() {
             return Vec::new();
         }

@@ -360,6 +360,7 @@ fn memory_is_bounded_for_one_turn() {
     feed(&mut tracker, row(assistant_row("a1", &long)));
     let cut = text::ITEM_BYTES_MAX + "…".len();
     assert_eq!((tracker.runs.len(), longest), (1, cut));
+    assert!(tracker.runs["run-1"].chat_text.capacity() <= text::ITEM_BYTES_MAX);
     let items = tracker.runs["run-1"].live_items();
     assert!(items.len() <= 64 && items.iter().map(|item| item.text.len()).sum::<usize>() <= 2 * cut);
     assert!(format!("{tracker:?}").len() < 2 << 20, "nothing else of it is kept");
