@@ -17,7 +17,7 @@ pub struct HubConfig {
     pub pacing: Pacing,
 }
 
-/// Waits of the control loop. They have one good setting; tests shorten them.
+/// Waits of the hub's own work. They have one good setting; tests shorten them.
 #[derive(Debug, Clone, Copy)]
 pub struct Pacing {
     /// Before the start after a crash; doubled with each further crash …
@@ -30,6 +30,8 @@ pub struct Pacing {
     pub link_grace: Duration,
     /// An agent that does not answer for this long is started anew.
     pub degraded_max: Duration,
+    /// How long a look at the hub's parts is good for: probing a driver builds a whole sandbox, and anybody may ask.
+    pub probe_every: Duration,
 }
 
 impl Default for Pacing {
@@ -40,6 +42,7 @@ impl Default for Pacing {
             step_retry: Duration::from_secs(3),
             link_grace: Duration::from_secs(10),
             degraded_max: Duration::from_secs(180),
+            probe_every: Duration::from_secs(5),
         }
     }
 }

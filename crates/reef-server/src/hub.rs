@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    app::job::JobDesk,
+    app::{job::JobDesk, system::Probed},
     bus::Bus,
     config::HubConfig,
     http::{context::Attempts, known::Known, origin::OwnOrigins, revoke::Revocations},
@@ -66,6 +66,7 @@ pub(crate) struct Inner {
     pub(crate) origins: OwnOrigins,
     pub(crate) revocations: Revocations,
     pub(crate) known: Known,
+    pub(crate) probed: Probed,
     /// Held from reading the store to telling others what was read: nobody is told an older state after a newer one.
     pub(crate) telling: tokio::sync::Mutex<()>,
     pub(crate) started_at: Instant,
@@ -117,6 +118,7 @@ impl Hub {
             attempts: Attempts::default(),
             revocations: Revocations::default(),
             known: Known::default(),
+            probed: Probed::default(),
             telling: tokio::sync::Mutex::default(),
             started_at: Instant::now(),
             stopping: CancellationToken::new(),
@@ -145,7 +147,8 @@ impl Hub {
         Ok(crate::app::setup::new_code(&self.0).await?)
     }
 
-    /// Ends the hub: nothing new is begun, what runs may end within the drain limit. Instances are left alone.
+    /// Ends the hub's work: nothing new is begun, what runs may end within the drain limit. Instances are left alone. The
+    /// servers end by themselves meanwhile; call [`Hub::close`] when they have.
     pub async fn shutdown(&self) {
         let inner = &self.0;
         inner.stopping.cancel();
@@ -159,7 +162,11 @@ impl Hub {
         inner.drained.cancel();
         inner.runtimes.clear();
         inner.tasks.wait().await;
-        inner.store.close().await;
+    }
+
+    /// Closes the database, once nothing asks for it any more.
+    pub async fn close(&self) {
+        self.0.store.close().await;
     }
 
     /// Stops every instance, for throw-away use.

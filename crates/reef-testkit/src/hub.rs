@@ -43,6 +43,7 @@ impl Default for Settings {
                 step_retry: Duration::from_millis(50),
                 link_grace: Duration::from_millis(200),
                 degraded_max: PATIENCE,
+                probe_every: Duration::ZERO,
             },
             limits: ListenerLimits::default(),
         }
@@ -153,6 +154,7 @@ impl TestHub {
         for server in servers {
             let _ = server.await;
         }
+        hub.close().await;
         drop((hub, home));
         Self::over(dir, driver, versions, agent, settings).await
     }

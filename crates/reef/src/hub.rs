@@ -111,6 +111,7 @@ async fn serve(paths: Paths, args: &HubArgs) -> anyhow::Result<()> {
         hub.shutdown().await;
     };
     let ((tcp, unix), ()) = tokio::join!(servers, ending);
+    hub.close().await;
     let _ = fs::remove_file(paths.hub_socket());
     tcp.and(unix).context("a listener broke")
 }

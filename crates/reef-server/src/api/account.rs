@@ -25,6 +25,9 @@ use crate::{
     hub::Hub,
 };
 
+/// Of a name that was tried and is none.
+const AUDITED_NAME_CHARS_MAX: usize = 40;
+
 pub(super) fn routes() -> OpenApiRouter<Hub> {
     OpenApiRouter::new().routes(routes!(auth_login)).routes(routes!(auth_logout)).routes(routes!(auth_session))
 }
@@ -65,11 +68,19 @@ struct SessionView {
     (status = 200, body = SignedIn), (status = "4XX", body = reef_types::error::ErrorBody)
 ))]
 async fn auth_login(State(hub): State<Hub>, ctx: Context, Body(login): Body<Login>) -> Outcome<Response> {
-    let user = app::account::sign_in(&hub.0, &login.name, login.password, ctx.client_ip).await?;
-    hub.0
-        .store
-        .audit_append(ctx.audit(Action::SessionRead, user.name.clone(), format!("sign-in from {}", ctx.client_ip)))
-        .await?;
+    let from = format!("from {}", ctx.client_ip);
+    let user = match app::account::sign_in(&hub.0, &login.name, login.password, ctx.client_ip).await {
+        Ok(user) => user,
+        Err(failure) => {
+            // Tries that were braked are not written down: they are as many as somebody likes.
+            if failure.0.code == ErrorCode::Unauthenticated {
+                let name: String = login.name.chars().take(AUDITED_NAME_CHARS_MAX).collect();
+                hub.0.store.audit_append(ctx.note("sign_in_failed", name, from)).await?;
+            }
+            return Err(failure);
+        }
+    };
+    hub.0.store.audit_append(ctx.note("sign_in", user.name.clone(), from)).await?;
     with_session(&hub, user, StatusCode::OK).await
 }
 
@@ -83,6 +94,7 @@ async fn auth_logout(State(hub): State<Hub>, ctx: Context, headers: HeaderMap) -
     if let Some(id) = ctx.actor.as_ref().and_then(Actor::session) {
         hub.0.revocations.end(&id.to_string());
     }
+    hub.0.store.audit_append(ctx.note("sign_out", "", "")).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
     response.headers_mut().insert(header::SET_COOKIE, cookie_header(&COOKIE.clear())?);
     Ok(response)

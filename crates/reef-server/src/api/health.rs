@@ -6,10 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{
-    app::system::{self, Check},
-    hub::Hub,
-};
+use crate::{app::system, hub::Hub};
 
 pub(super) fn routes() -> OpenApiRouter<Hub> {
     OpenApiRouter::new().routes(routes!(health)).routes(routes!(healthcheck))
@@ -49,8 +46,8 @@ async fn health(State(hub): State<Hub>) -> Json<Health> {
     (status = 200, body = Healthcheck), (status = 503, body = Healthcheck)
 ))]
 async fn healthcheck(State(hub): State<Hub>) -> impl IntoResponse {
-    let (checks, _) = system::checks(&hub.0).await;
-    let mut unready: Vec<_> = checks.into_iter().filter(|check| !check.ok).map(|Check { name, .. }| name).collect();
+    let parts = system::parts(&hub.0).await;
+    let mut unready: Vec<_> = parts.checks.iter().filter(|check| !check.ok).map(|check| check.name.clone()).collect();
     if hub.0.stopping.is_cancelled() {
         unready.push("stopping".to_owned());
     }

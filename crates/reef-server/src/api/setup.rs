@@ -1,7 +1,6 @@
 //! The first start.
 
 use axum::{Json, extract::State, http::StatusCode, response::IntoResponse};
-use reef_auth::Action;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -47,7 +46,7 @@ async fn setup_get(State(hub): State<Hub>) -> Outcome<Json<SetupState>> {
     (status = 201, body = SignedIn), (status = "4XX", body = reef_types::error::ErrorBody)
 ))]
 async fn setup_run(State(hub): State<Hub>, ctx: Context, Body(wish): Body<SetupRun>) -> Outcome<impl IntoResponse> {
-    let audit = ctx.audit(Action::SessionRead, wish.name.clone(), "setup");
+    let audit = ctx.note("setup", wish.name.clone(), "");
     let user = app::setup::run(&hub.0, ctx.actor.as_ref(), wish.code.as_ref(), wish.name, wish.password, audit).await?;
     with_session(&hub, user, StatusCode::CREATED).await
 }

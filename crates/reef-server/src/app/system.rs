@@ -1,7 +1,13 @@
 //! What this machine can do, and whether the hub's parts work: what `reef doctor` and `/healthcheck` show.
 
+use std::{sync::Arc, time::Duration};
+
 use reef_types::Enforcement;
 use serde::Serialize;
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
 use utoipa::ToSchema;
 
 use crate::hub::Inner;
@@ -34,8 +40,33 @@ fn check(name: impl Into<String>, result: Result<String, String>) -> Check {
     Check { name: name.into(), ok, message }
 }
 
+/// A driver that does not answer within this time is not ready.
+const PROBE_LIMIT: Duration = Duration::from_secs(15);
+
+/// The last look at the parts. Whoever comes while one is being taken waits for it instead of taking another.
+pub(crate) type Probed = Mutex<Option<(Instant, Arc<Parts>)>>;
+
 /// Store, node and drivers; all that an instance needs.
-pub(crate) async fn checks(hub: &Inner) -> (Vec<Check>, Vec<Enforcement>) {
+pub(crate) struct Parts {
+    pub(crate) checks: Vec<Check>,
+    /// Which limits hold for instances of this machine.
+    pub(crate) limits: Vec<Enforcement>,
+}
+
+/// How the parts are, as of a few seconds ago at most.
+pub(crate) async fn parts(hub: &Inner) -> Arc<Parts> {
+    let mut probed = hub.probed.lock().await;
+    match &*probed {
+        Some((at, parts)) if at.elapsed() < hub.config.pacing.probe_every => parts.clone(),
+        _ => {
+            let parts = Arc::new(probe(hub).await);
+            *probed = Some((Instant::now(), parts.clone()));
+            parts
+        }
+    }
+}
+
+async fn probe(hub: &Inner) -> Parts {
     let store = hub.store.ping().await.map(|()| "the database answers".to_owned());
     let mut checks = vec![check("store", store.map_err(|err| err.to_string()))];
     let mut limits = Vec::new();
@@ -43,20 +74,22 @@ pub(crate) async fn checks(hub: &Inner) -> (Vec<Check>, Vec<Enforcement>) {
     kinds.sort_by_key(|driver| driver.kind());
     for driver in kinds {
         let name = format!("driver {}", driver.kind());
-        match driver.fingerprint().await {
-            Ok(print) if print.usable => {
+        match timeout(PROBE_LIMIT, driver.fingerprint()).await {
+            Err(_) => checks.push(check(name, Err(format!("no answer within {} s", PROBE_LIMIT.as_secs())))),
+            Ok(Ok(print)) if print.usable => {
                 limits.extend(print.capabilities.limits);
                 checks.push(check(name, Ok(print.message)));
             }
-            Ok(print) => checks.push(check(name, Err(print.message))),
-            Err(err) => checks.push(check(name, Err(err.message))),
+            Ok(Ok(print)) => checks.push(check(name, Err(print.message))),
+            Ok(Err(err)) => checks.push(check(name, Err(err.message))),
         }
     }
-    (checks, limits)
+    Parts { checks, limits }
 }
 
 pub(crate) async fn view(hub: &Inner) -> SystemView {
-    let (mut checks, limits) = checks(hub).await;
+    let parts = parts(hub).await;
+    let (mut checks, limits) = (parts.checks.clone(), parts.limits.clone());
     let versions = match hub.versions.versions().await {
         Ok(versions) if versions.is_empty() => Ok("none installed yet; the first `reef create` does it".to_owned()),
         Ok(versions) => Ok(versions.iter().map(|v| format!("{} {}", v.kind, v.version)).collect::<Vec<_>>().join(", ")),

@@ -59,9 +59,14 @@ impl Context {
 
     /// An audit row of this request.
     pub(crate) fn audit(&self, action: Action, resource: impl Into<String>, detail: impl Into<String>) -> AuditEntry {
+        self.note(action.as_str(), resource, detail)
+    }
+
+    /// An audit row of something that nobody needs a right for.
+    pub(crate) fn note(&self, what: &str, resource: impl Into<String>, detail: impl Into<String>) -> AuditEntry {
         AuditEntry {
             actor: self.actor_name(),
-            action: action.as_str().to_owned(),
+            action: what.to_owned(),
             resource: resource.into(),
             request_id: self.request_id.clone(),
             detail: detail.into(),

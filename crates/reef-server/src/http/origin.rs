@@ -55,6 +55,10 @@ pub(crate) fn check(hub: &Inner, actor: Option<&Actor>, request: &Request<Body>)
     let (origin, site) = (text("origin"), text("sec-fetch-site"));
     let upgrade = request.headers().contains_key(header::UPGRADE);
     let session = matches!(actor, Some(Actor::Owner { via: Via::Session(_), .. }));
+    if session && site.is_some_and(|site| matches!(site, "same-site" | "cross-site")) {
+        // Cookies ignore ports: a page of another program on this machine could ask with it, though not read the answer.
+        return Err(ApiError::new(ErrorCode::Forbidden, "the request comes from a page of another site"));
+    }
     let verdict = if upgrade && (session || origin.is_some()) {
         origin::check_upgrade(origin, site, hub.origins.list())
     } else if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {

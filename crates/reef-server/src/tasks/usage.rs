@@ -68,6 +68,7 @@ async fn write(hub: &Arc<Inner>, batch: Vec<UsageRecord>) {
         }
     }
     let mut touched: Vec<_> = batch.iter().map(|record| record.instance).collect();
+    touched.sort_unstable();
     touched.dedup();
     if let Err(err) = hub.store.usage_append(batch).await {
         tracing::error!(error = %err, "usage was not written down");
