@@ -10,6 +10,12 @@
 //! | why a run failed | `<run>:error` |
 //! | a tool call with its result | `tool:<call>` |
 //! | everything else | `row:<transcript id>` |
+//!
+//! A turn that the gateway's own end cut off is taken up as another run. Its items go on under the first run's id, so that
+//! it stays one turn with one end.
+//!
+//! The gateway cuts long messages in events and pages. An item that was cut is still open: the link reads the history
+//! whole, and the history finishes it.
 
 pub(crate) mod live;
 pub(crate) mod rows;

@@ -101,3 +101,49 @@ fn rows_outside_of_runs() {
         ]
     );
 }
+
+#[test]
+fn a_turn_that_is_taken_up_again_is_one_turn() {
+    let user = |run: &str, id: &str| json!({"role": "user", "content": "go", "idempotencyKey": format!("{run}:user"), "__openclaw": {"id": id}});
+    let goes_on = |run: &str, id: &str| {
+        let mut row = user(run, id);
+        row["provenance"] = json!({"kind": "internal_system", "sourceTool": RECOVERY});
+        row
+    };
+    let says =
+        |run: &str, id: &str| json!({"role": "assistant", "content": "word", "__openclaw": {"runId": run, "id": id}});
+    let rows = [
+        user("run-1", "u1"),
+        says("run-1", "a1"),
+        goes_on("run-2", "s1"),
+        says("run-2", "a2"),
+        goes_on("run-3", "s2"),
+        says("run-3", "a3"),
+        user("run-4", "u2"),
+        says("run-4", "a4"),
+    ];
+    let projection = project(&rows, false, Some("run-4"));
+    let ids: Vec<&str> = projection.items.iter().map(|item| item.id.as_str()).collect();
+    assert_eq!(ids, ["run-1:user", "run-1:1", "row:s1", "run-1:2", "row:s2", "run-1:3", "run-4:user", "run-4:1"],);
+    assert_eq!(projection.items[2].text, TAKEN_UP);
+    assert_eq!(projection.last_turn.as_deref(), Some("run-4"));
+    // Without its beginning it is a turn of its own.
+    assert!(project(&rows[1..4], true, None).taken_up.is_empty());
+}
+
+#[test]
+fn a_turn_that_is_lost_says_so() {
+    let notice = json!({"role": "assistant", "content": [{"type": "text", "text": "I couldn't continue."}],
+        "idempotencyKey": "main-session-restart-recovery:run-1:failed-notice", "__openclaw": {"id": "n1"}});
+    let projection = project(&[notice], false, None);
+    assert_eq!(shape(&projection.items), [("run-1:error", ChatRole::Error, "I couldn't continue.")]);
+    assert!(projection.assistant_rows.is_empty());
+}
+
+#[test]
+fn what_the_gateway_cut_is_marked() {
+    let row = json!({"role": "assistant", "content": [{"type": "text", "text": "wor\n...(truncated)..."}],
+        "__openclaw": {"runId": "run-1", "id": "a1", "truncated": true}});
+    assert!(Row::parse(&row).unwrap().lacks_words());
+    assert_eq!(shape(&project(&[row], false, None).items), [("run-1:1", ChatRole::Assistant, "wor…")]);
+}
