@@ -118,10 +118,13 @@ impl Peer {
 
     /// A connection that was used before and still seems good.
     pub(crate) fn take(&self, route: &Route) -> Option<Conn> {
+        let now = Instant::now();
         let mut idle = self.idle.lock();
-        idle.retain(|entry| entry.conn.is_for(route) && entry.since.elapsed() < self.idle_for);
-        // The one used last is the one most likely alive.
-        std::iter::from_fn(|| idle.pop()).map(|entry| entry.conn).find(|conn| conn.sender.is_ready())
+        // The one used last is the one most likely alive. Those that rest too long below it are left to the sweep.
+        std::iter::from_fn(|| idle.pop())
+            .filter(|entry| entry.conn.is_for(route) && now.saturating_duration_since(entry.since) < self.idle_for)
+            .map(|entry| entry.conn)
+            .find(|conn| conn.sender.is_ready())
     }
 
     #[cfg(test)]
