@@ -106,7 +106,9 @@ fn start_by_hand(data_dir: &Path) -> Result<f64> {
         fs::create_dir(dir.path().join(folder))?;
     }
     for file in &workload.files {
-        fs::write(place.outside(&file.path), place.outside(&file.content))?;
+        let path = PathBuf::from(place.outside(&file.path));
+        fs::create_dir_all(path.parent().context("a file without folder")?)?;
+        fs::write(path, place.outside(&file.content))?;
     }
     for secret in &workload.secrets {
         fs::write(dir.path().join("secrets").join(&secret.name), &secret.value)?;
