@@ -1,6 +1,10 @@
 //! Starts the real gateway in a folder of its own, by hand.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -16,13 +20,12 @@ const STOP_PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct RealGateway {
     pub(super) port: u16,
     child: Child,
-    _home: TempDir,
+    home: TempDir,
 }
 
 impl RealGateway {
     /// Starts it; it is not ready for seconds after that.
     pub(super) async fn start(model_port: u16, token: &str) -> Self {
-        let (node, openclaw) = programs();
         let home = tempfile::tempdir().unwrap();
         let port = free_port().await;
         let path = |name: &str| home.path().join(name).display().to_string();
@@ -44,27 +47,13 @@ impl RealGateway {
                 "models": [model]}}},
         });
         std::fs::write(home.path().join("openclaw.json"), config.to_string()).unwrap();
-        let child = Command::new(node)
-            .arg(openclaw)
-            .args(["gateway", "run"])
-            .current_dir(home.path())
-            .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("HOME", home.path())
-            .env("OPENCLAW_HOME", home.path())
-            .env("OPENCLAW_STATE_DIR", path("state"))
-            .env("OPENCLAW_CONFIG_PATH", path("openclaw.json"))
-            .env("TMPDIR", path("tmp"))
-            .envs(
-                ["OPENCLAW_DISABLE_BONJOUR", "OPENCLAW_NO_AUTO_UPDATE", "OPENCLAW_OFFLINE", "OPENCLAW_NO_RESPAWN"]
-                    .map(|name| (name, "1")),
-            )
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        Self { port, child, _home: home }
+        Self { port, child: spawn(home.path()), home }
+    }
+
+    /// Kills it without a word, and starts it again on what it left behind.
+    pub(super) async fn die_and_return(&mut self) {
+        self.child.kill().await.unwrap();
+        self.child = spawn(self.home.path());
     }
 
     /// Asks it to end and waits until it did.
@@ -74,6 +63,30 @@ impl RealGateway {
         let exit = timeout(STOP_PATIENCE, self.child.wait()).await.expect("it ends").unwrap();
         assert!(exit.success(), "{exit}");
     }
+}
+
+fn spawn(home: &Path) -> Child {
+    let (node, openclaw) = programs();
+    Command::new(node)
+        .arg(openclaw)
+        .args(["gateway", "run"])
+        .current_dir(home)
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("HOME", home)
+        .env("OPENCLAW_HOME", home)
+        .env("OPENCLAW_STATE_DIR", home.join("state"))
+        .env("OPENCLAW_CONFIG_PATH", home.join("openclaw.json"))
+        .env("TMPDIR", home.join("tmp"))
+        .envs(
+            ["OPENCLAW_DISABLE_BONJOUR", "OPENCLAW_NO_AUTO_UPDATE", "OPENCLAW_OFFLINE", "OPENCLAW_NO_RESPAWN"]
+                .map(|name| (name, "1")),
+        )
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
 }
 
 /// Node and OpenClaw, the newest of each.

@@ -118,7 +118,7 @@ async fn the_real_gateway() {
     let model = model::start().await;
     let credential = OpenClaw.new_credential();
     let token = Credential::parse(&credential).unwrap().token().expose_secret().to_owned();
-    let gateway = RealGateway::start(model.port(), &token).await;
+    let mut gateway = RealGateway::start(model.port(), &token).await;
     let mut hub = Watched::start(&credential, gateway.port);
     hub.until_ready().await;
 
@@ -133,6 +133,7 @@ async fn the_real_gateway() {
     assert!(sessions.iter().any(|session| session.key == hub.link.session_key("main")), "{sessions:?}");
 
     restart_of_the_gateway(&mut hub, &credential, gateway.port).await;
+    death_of_the_gateway(&mut hub, &mut gateway).await;
     drop(hub);
     gateway.stop().await;
 }
@@ -166,6 +167,16 @@ async fn turns(hub: &mut Watched) {
     assert_eq!(phase, "aborted");
     let last = history.last().unwrap();
     assert!(last.id == "key-4:1" && last.text.starts_with("word0 word1"), "{last:?}");
+
+    // The gateway cuts longer messages in its pages and events.
+    let question = "x".repeat(9_000);
+    let (phase, _, history) = hub.turn(&question, "key-long").await;
+    assert_eq!(phase, "done");
+    let echo = format!("Echo: {question}");
+    assert_eq!(
+        words(&history)[history.len() - 2..],
+        [("key-long:user", ChatRole::User, question.as_str()), ("key-long:1", ChatRole::Assistant, echo.as_str())]
+    );
 
     let (phase, live, history) = hub.turn("/status", "key-5").await;
     assert_eq!(phase, "done");
@@ -231,6 +242,22 @@ async fn restart_of_the_gateway(hub: &mut Watched, credential: &AgentCredential,
     let (phase, live, history) = hub.turn("after the restart", "key-7").await;
     assert_eq!(phase, "done");
     assert_shown(&live, &history);
+}
+
+/// The gateway takes the turn up again by itself, as a run of its own; people see one turn with one answer.
+async fn death_of_the_gateway(hub: &mut Watched, gateway: &mut RealGateway) {
+    hub.link.send("main", "slow: 40", "key-8").await.unwrap();
+    hub.until_item(|item| item.text.contains("word5")).await;
+    gateway.die_and_return().await;
+    hub.until_lost().await;
+    hub.until_ready().await;
+    hub.until_item(|item| item.role == ChatRole::System).await;
+    let (phase, _, history) = hub.follow().await;
+    assert_eq!(phase, "done");
+    let answer = (0..40).map(|n| format!("word{n}")).collect::<Vec<_>>().join(" ");
+    let [question, note, last] = &history[history.len() - 3..] else { panic!("{history:?}") };
+    assert_eq!((question.id.as_str(), note.role), ("key-8:user", ChatRole::System), "{history:?}");
+    assert_eq!((last.id.as_str(), &last.text, last.streaming), ("key-8:1", &answer, false));
 }
 
 type Socket = WebSocketStream<TcpStream>;

@@ -86,6 +86,8 @@ fn last_words(body: &Value) -> (String, bool) {
     let words = text(message);
     let words = words.split_once("] ").map_or(words.as_str(), |(_, words)| words);
     let words = words.split_once("\n\nRuntime:").map_or(words, |(words, _)| words);
+    // A turn that is taken up again comes with notes to the model before and after it.
+    let words = words.lines().find(|line| line.starts_with("slow: ")).unwrap_or(words);
     (words.trim().to_owned(), message["role"] == "tool")
 }
 
