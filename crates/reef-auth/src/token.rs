@@ -28,6 +28,8 @@ pub enum Kind {
     Session,
     /// A one-time code for the first sign-in, `reefset_…`.
     Setup,
+    /// An instance's virtual key for its own door to the broker, `reefkey_…`; opens nothing else.
+    Broker,
 }
 
 /// The operating system gave no random numbers.
@@ -50,6 +52,7 @@ impl Kind {
             Kind::Api => "reef_",
             Kind::Session => "reefses_",
             Kind::Setup => "reefset_",
+            Kind::Broker => "reefkey_",
         }
     }
 

@@ -1,6 +1,6 @@
 //! Who answers: the table of providers and how a model id finds its own.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use reef_driver::agent::{Dialect, ModelInfo};
 use reqwest::Url;
@@ -96,6 +96,12 @@ pub enum BaseUrlError {
     NotHttp,
     #[error("a base URL holds no user name, password, query or fragment; the key has a field of its own")]
     Extra,
+    #[error(
+        "http:// would send the key in the clear: use https://, or an address of this machine or of a private network"
+    )]
+    Plain,
+    #[error("this address is the link's or the cloud's own, where no provider is")]
+    LinkLocal,
 }
 
 /// The address of a provider: http or https, and nothing secret in it.
@@ -106,7 +112,8 @@ impl BaseUrl {
     /// Reads a base URL.
     ///
     /// # Errors
-    /// When it is not http(s), or holds credentials, a query or a fragment.
+    /// When it is not http(s), holds credentials, a query or a fragment, is plain http to somewhere public, or is where
+    /// clouds answer with their own credentials.
     pub fn parse(text: &str) -> Result<Self, BaseUrlError> {
         let url = Url::parse(text.trim_end_matches('/')).map_err(|_| BaseUrlError::NotHttp)?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
@@ -114,9 +121,13 @@ impl BaseUrl {
         }
         let extra = !url.username().is_empty() || url.password().is_some();
         if extra || url.query().is_some() || url.fragment().is_some() {
-            Err(BaseUrlError::Extra)
-        } else {
-            Ok(Self(url))
+            return Err(BaseUrlError::Extra);
+        }
+        let reach = reach(url.host_str().unwrap_or_default());
+        match (url.scheme(), reach) {
+            (_, Reach::Link) => Err(BaseUrlError::LinkLocal),
+            ("http", Reach::Public) => Err(BaseUrlError::Plain),
+            _ => Ok(Self(url)),
         }
     }
 
@@ -134,6 +145,31 @@ impl BaseUrl {
         let host = self.0.host_str().unwrap_or_default();
         let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
         host.eq_ignore_ascii_case("localhost") || ip.is_ok_and(|ip| ip.is_loopback())
+    }
+}
+
+/// How far away a host is, by its name alone: what a name resolves to may change at any time.
+enum Reach {
+    /// This machine, or a network that is somebody's own.
+    Near,
+    /// IPv4 and IPv6 link-local (RFC 3927, RFC 4291 section 2.5.6), where clouds serve credentials of the machine.
+    Link,
+    Public,
+}
+
+fn reach(host: &str) -> Reach {
+    match host.trim_matches(['[', ']']).parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+        Ok(IpAddr::V4(ip)) if ip.is_link_local() || ip.is_unspecified() => Reach::Link,
+        Ok(IpAddr::V6(ip)) if ip.is_unicast_link_local() || ip.is_unspecified() => Reach::Link,
+        Ok(IpAddr::V4(ip)) if ip.is_loopback() || ip.is_private() => Reach::Near,
+        Ok(IpAddr::V6(ip)) if ip.is_loopback() || ip.is_unique_local() => Reach::Near,
+        Ok(_) => Reach::Public,
+        // Names without a dot, and the endings that are kept for private use (RFC 6761, RFC 6762, ICANN's `internal`).
+        Err(_) if !host.contains('.') => Reach::Near,
+        Err(_) if [".localhost", ".local", ".internal", ".home.arpa"].iter().any(|end| host.ends_with(end)) => {
+            Reach::Near
+        }
+        Err(_) => Reach::Public,
     }
 }
 
@@ -159,6 +195,15 @@ mod tests {
             ("https://user:pw@x/v1", Err(BaseUrlError::Extra)),
             ("https://x/v1?key=1", Err(BaseUrlError::Extra)),
             ("https://x/v1#k", Err(BaseUrlError::Extra)),
+            ("http://api.openai.com/v1", Err(BaseUrlError::Plain)),
+            ("http://8.8.8.8/v1", Err(BaseUrlError::Plain)),
+            ("http://169.254.169.254/v1", Err(BaseUrlError::LinkLocal)),
+            ("https://[::ffff:169.254.169.254]/v1", Err(BaseUrlError::LinkLocal)),
+            ("http://[fe80::1]/v1", Err(BaseUrlError::LinkLocal)),
+            ("http://0.0.0.0/v1", Err(BaseUrlError::LinkLocal)),
+            ("http://192.168.1.9:8000/v1", Ok("http://192.168.1.9:8000/v1/chat/completions")),
+            ("http://gpu.local/v1", Ok("http://gpu.local/v1/chat/completions")),
+            ("http://ollama:11434/v1", Ok("http://ollama:11434/v1/chat/completions")),
         ] {
             let joined = BaseUrl::parse(text).map(|url| url.join(&["chat", "completions"]).to_string());
             assert_eq!(joined, expect.map(str::to_owned), "{text}");
@@ -167,7 +212,7 @@ mod tests {
             ("http://localhost:1/v1", true),
             ("http://[::1]:1", true),
             ("http://127.9.9.9", true),
-            ("http://a.b", false),
+            ("http://a.internal", false),
         ] {
             assert_eq!(BaseUrl::parse(text).unwrap().is_loopback(), expect, "{text}");
         }

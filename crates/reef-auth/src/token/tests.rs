@@ -1,6 +1,6 @@
 use super::*;
 
-const KINDS: [Kind; 3] = [Kind::Api, Kind::Session, Kind::Setup];
+const KINDS: [Kind; 4] = [Kind::Api, Kind::Session, Kind::Setup, Kind::Broker];
 
 #[test]
 fn a_secret_is_recognised_as_its_kind_only() {

@@ -18,10 +18,9 @@ pub(crate) struct InstanceSecrets {
     pub(crate) broker_key: SecretString,
 }
 
-/// A fresh virtual key. It has the form of an API token, so that scanners know a leaked one; it opens nothing but the
-/// instance's own door to the broker.
+/// A fresh virtual key.
 pub(crate) fn new_broker_key() -> Result<SecretString, ApiError> {
-    let key = token::Kind::Api.generate().map_err(|err| ApiError::new(ErrorCode::Internal, err.to_string()))?;
+    let key = token::Kind::Broker.generate().map_err(|err| ApiError::new(ErrorCode::Internal, err.to_string()))?;
     Ok(key.secret)
 }
 
