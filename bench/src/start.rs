@@ -84,7 +84,7 @@ pub(crate) fn run(program: &Path, args: &StartArgs) -> Result<()> {
         let (low, high) = table::range(times);
         [what.to_owned(), format!("{:.1}", table::median(times)), format!("{low:.1} to {high:.1}"), ratio]
     };
-    let with = if args.data_dir.is_some() { "what is installed" } else { "an empty data directory" };
+    let with = if args.data_dir.is_some() { "the folder that was named" } else { "an empty folder" };
     table::print(
         ["what", "median s", "range s", "to by hand"],
         [

@@ -61,7 +61,8 @@ fn unsafe_code_is_in_the_sandbox_only() {
 
 #[test]
 fn only_one_crate_knows_the_agent_by_name() {
-    let knows = |file: &&File| !file.is_test() && !is_in(file, &["crates/reef-openclaw/", "crates/reef/", "bench/", "xtask/"]);
+    let knows =
+        |file: &&File| !file.is_test() && !is_in(file, &["crates/reef-openclaw/", "crates/reef/", "bench/", "xtask/"]);
     none(rust().iter().filter(knows).filter_map(|file| {
         let parts = parts(file.product());
         let named = parts.strings.iter().chain([&parts.code]).any(|text| {
