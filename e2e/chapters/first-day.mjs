@@ -32,14 +32,12 @@ export async function firstDay({ hub, page }) {
   await say(page, 'hello from the browser')
   await streams(page)
   await look(page, 'chat')
-  for (const view of ['Logs', 'Details']) {
-    await page.getByRole('link', { name: view, exact: true }).click()
-    await page
-      .getByRole('link', { name: view, exact: true })
-      .and(page.locator('[aria-current=page]'))
-      .waitFor()
-    await look(page, view.toLowerCase())
-  }
+  await page.getByRole('link', { name: 'Logs', exact: true }).click()
+  await page.getByText(/^[1-9][\d,.]* lines$/).waitFor()
+  await look(page, 'logs')
+  await page.getByRole('link', { name: 'Details', exact: true }).click()
+  await page.getByRole('heading', { name: 'Conditions' }).waitFor()
+  await look(page, 'details')
   await page.goto(`${hub.url}/settings`)
   await page.getByRole('heading', { name: 'This machine' }).waitFor()
   await look(page, 'settings')

@@ -8,6 +8,7 @@ export async function lifecycle({ hub, page }) {
   await page.getByRole('button', { name: 'Stop', exact: true }).click()
   await page.getByText('Start the instance to talk to its agent.').first().waitFor()
   await page.getByText('Stopped', { exact: true }).first().waitFor()
+  assert.equal(await page.getByText('cannot be reached').count(), 0, 'what was so while it stopped is over')
   await look(page, 'stopped')
   await page.getByRole('button', { name: 'Start', exact: true }).click()
   await answers(page).first().getByText(`${ECHO}typed without a pointer`).waitFor()

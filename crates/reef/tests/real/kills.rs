@@ -49,6 +49,8 @@ pub(crate) async fn restart_in_mid_answer(reef: &mut Reef) {
     reef.run(&["down"]).await;
     reef.supervisor_ends().await;
     assert_eq!(servers(reef), Vec::<u32>::new());
+    // What was used until the end is counted too.
+    assert!(!reef.log().contains("usage record was lost"), "{}", reef.log());
     reef.up_again().await;
     answer.complete(reef).await;
     assert_eq!(gateways(reef).await, before);
