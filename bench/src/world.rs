@@ -47,11 +47,11 @@ impl World {
             drivers: vec![Arc::new(driver.clone())],
             installers: vec![Arc::new(NothingToInstall)],
             tasks: Arc::new(NothingToRun),
-            hub_uid: None,
+            hub_uid: reef_sandbox::shim::runs_as_host_root().then_some(reef_sandbox::ids::HUB_HOST_UID),
         })?;
-        let run = data_dir.join("run");
-        std::fs::create_dir_all(&run)?;
-        let socket = run.join("node.sock");
+        let ctl = data_dir.join("ctl");
+        std::fs::create_dir_all(&ctl)?;
+        let socket = ctl.join("node.sock");
         let stop = CancellationToken::new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (ready, started) = std::sync::mpsc::channel();

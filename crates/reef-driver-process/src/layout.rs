@@ -12,14 +12,9 @@ use std::{
 
 use parking_lot::Mutex;
 use reef_driver::{DriverError, Reason, sandbox_paths};
+use reef_sandbox::ids::{INSTANCE_HOST_UID_FIRST, INSTANCE_HOST_UIDS_MAX};
 use reef_types::InstanceId;
 use serde::{Deserialize, Serialize};
-
-/// First host uid of the pool; above every range that distributions and systemd hand out (its containers end at
-/// 1879048191), below the end of what is safe as a signed number.
-pub(crate) const HOST_UID_FIRST: u32 = 1_900_000_000;
-/// Size of the pool, which is also the most instances of one machine.
-const HOST_UIDS_MAX: u32 = 65_536;
 
 const META_FILE: &str = "instance.json";
 pub(crate) const RUN: &str = "run";
@@ -126,7 +121,7 @@ impl Layout {
     fn free_uid(&self) -> io::Result<u32> {
         let taken: BTreeSet<u32> =
             self.list()?.into_iter().filter_map(|id| read_meta(&self.path(id))?.host_uid).collect();
-        (HOST_UID_FIRST..HOST_UID_FIRST + HOST_UIDS_MAX)
+        (INSTANCE_HOST_UID_FIRST..INSTANCE_HOST_UID_FIRST + INSTANCE_HOST_UIDS_MAX)
             .find(|uid| !taken.contains(uid))
             .ok_or_else(|| io::Error::new(io::ErrorKind::QuotaExceeded, "all host uids for instances are taken"))
     }
@@ -157,13 +152,13 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let layout = Layout { root: root.path().to_path_buf(), as_root: false, uids: Mutex::new(()) };
         let ids = [InstanceId::new(), InstanceId::new()];
-        for (id, uid) in ids.iter().zip([HOST_UID_FIRST, HOST_UID_FIRST + 1]) {
+        for (id, uid) in ids.iter().zip([INSTANCE_HOST_UID_FIRST, INSTANCE_HOST_UID_FIRST + 1]) {
             fs::create_dir(layout.path(*id)).unwrap();
             assert_eq!(layout.free_uid().unwrap(), uid);
             write_meta(&layout.path(*id), &Meta { host_uid: Some(uid) }).unwrap();
         }
-        assert_eq!(layout.assign_uid(&layout.path(ids[1])).unwrap(), Some(HOST_UID_FIRST + 1));
+        assert_eq!(layout.assign_uid(&layout.path(ids[1])).unwrap(), Some(INSTANCE_HOST_UID_FIRST + 1));
         fs::remove_dir_all(layout.path(ids[0])).unwrap();
-        assert_eq!(layout.free_uid().unwrap(), HOST_UID_FIRST);
+        assert_eq!(layout.free_uid().unwrap(), INSTANCE_HOST_UID_FIRST);
     }
 }

@@ -7,17 +7,16 @@ use reef_driver::{DriverError, Reason, Task, TaskExit, TaskMount, TaskRunner};
 use reef_sandbox::{
     Limits, Mount, ProgramSpec, Report, ShimSpec, TaskSpec,
     cgroup::{Cgroup, Hierarchies},
+    ids::TASK_HOST_UID,
 };
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::{
     ShimCommand,
     launch::{self, Launched, Output},
-    layout, tree,
+    tree,
 };
 
-/// Host uid of every task when the node is root; just below those of the instances.
-const TASK_HOST_UID: u32 = layout::HOST_UID_FIRST - 2;
 /// An installation of a large agent takes about half of it.
 const LIMITS: Limits = Limits { memory_bytes: 4 << 30, cpus_milli: 4000, pids: 1024 };
 /// The end of standard error that is kept for messages, in bytes.

@@ -9,12 +9,14 @@ pub mod cgroup;
 pub mod error;
 pub mod frame;
 pub mod hub;
+pub mod ids;
 pub mod packet;
 pub mod process;
 pub mod shim;
 pub mod spec;
 
 mod init;
+mod mounts;
 mod sys;
 mod walls;
 

@@ -203,7 +203,7 @@ impl Sandbox {
 fn probe(link: &UnixStream) -> Result<(), SetupError> {
     let program = ProgramSpec {
         hostname: "probe".to_owned(),
-        host_uid: crate::spec::PROBE_HOST_UID,
+        host_uid: crate::ids::PROBE_HOST_UID,
         argv: Vec::new(),
         env: Default::default(),
         cwd: "/".to_owned(),

@@ -13,8 +13,6 @@ pub const FRAME_BYTES_MAX: u32 = 1 << 20;
 pub const AGENT_UID: u32 = 1000;
 /// Where the secrets are inside the sandbox.
 pub const SECRETS_PATH: &str = "/run/reef";
-/// Host uid of a probe; it owns nothing.
-pub const PROBE_HOST_UID: u32 = 1_899_999_999;
 /// The socket of a running shim, in its run folder.
 pub const DOOR_SOCKET: &str = "door.sock";
 /// What a running shim says about itself, in its run folder.

@@ -25,7 +25,8 @@ pub(crate) fn fork() -> io::Result<Forked> {
     }
 }
 
-fn threads() -> usize {
+/// How many threads this process has.
+pub(crate) fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
 }
 

@@ -1,19 +1,13 @@
 //! `reef __hub`: everything that people and the network touch, with as few rights as this machine lets it give up.
 
-use std::{
-    fs, io,
-    net::SocketAddr,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, io, net::SocketAddr, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use reef_node::NodeClient;
 use reef_openclaw::OpenClaw;
 use reef_server::{Hub, HubConfig, HubParts, ListenerLimits, serve_tcp, serve_unix};
 use reef_store::Store;
+use reef_types::Enforcement;
 use secrecy::ExposeSecret;
 use tokio::net::{TcpListener, UnixListener};
 
@@ -40,10 +34,15 @@ pub(crate) fn run(data_dir: &Path, args: &HubArgs) -> anyhow::Result<()> {
     descriptors::raise_limit();
     check_listen(args.listen)?;
     let paths = Paths::create(data_dir).context("the data directory cannot be used")?;
-    // Before any thread is started: rights that are given up here are given up for all of them.
-    for wall in reef_sandbox::confine_hub(&[paths.hub.clone(), paths.run.clone()], &read_only(&paths)) {
-        tracing::debug!(wall = %wall.limit, enforced = wall.enforced, reason = %wall.reason, "hub confined");
+    if reef_sandbox::shim::runs_as_host_root() {
+        paths.give_to_hub().context("the hub's folders cannot be given to its user")?;
     }
+    // Before any thread is started: rights that are given up here are given up for all of them.
+    let walls = reef_sandbox::confine_hub(&[paths.hub.clone(), paths.run.clone()], std::slice::from_ref(&paths.ctl))
+        .context("the hub cannot give up its rights")?;
+    // A change of identity forgets it.
+    signals::stop_with_parent()?;
+    report(&walls);
     tls::init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -54,11 +53,14 @@ pub(crate) fn run(data_dir: &Path, args: &HubArgs) -> anyhow::Result<()> {
     runtime.block_on(serve(paths, args))
 }
 
-/// What the hub reads beside its own folders: name resolution, certificates, time zones.
-fn read_only(_: &Paths) -> Vec<PathBuf> {
-    ["/etc", "/usr/share", "/usr/lib", "/lib", "/lib64", "/proc/self", "/run/systemd/resolve"]
-        .map(PathBuf::from)
-        .to_vec()
+fn report(walls: &[Enforcement]) {
+    for wall in walls {
+        if wall.limit == "identity" {
+            tracing::info!("the hub {}", wall.reason);
+        } else {
+            tracing::debug!(wall = %wall.limit, enforced = wall.enforced, reason = %wall.reason, "hub confined");
+        }
+    }
 }
 
 /// There is no TLS in this version, and a password in the clear on a network is no protection.

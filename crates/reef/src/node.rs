@@ -6,6 +6,7 @@ use anyhow::Context;
 use reef_driver_process::{ProcessConfig, ProcessDriver, ProcessTasks, ShimCommand};
 use reef_node::{NodeConfig, Server};
 use reef_openclaw::install::OpenClawInstaller;
+use reef_sandbox::ids::HUB_HOST_UID;
 
 use crate::{descriptors, logging, paths::Paths, signals, tls};
 
@@ -38,7 +39,7 @@ async fn serve(paths: Paths) -> anyhow::Result<()> {
         drivers: vec![Arc::new(driver)],
         installers: vec![Arc::new(OpenClawInstaller::new())],
         tasks: Arc::new(ProcessTasks::new(shim)),
-        hub_uid: None,
+        hub_uid: reef_sandbox::shim::runs_as_host_root().then_some(HUB_HOST_UID),
     })?;
     let listener = server.bind(&paths.node_socket())?;
     tracing::info!(socket = %paths.node_socket().display(), "node ready");

@@ -1,14 +1,23 @@
 //! Where things are below the data directory.
 
+mod give;
+
 use std::{
     fs, io,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, PermissionsExt, chown},
     path::{Path, PathBuf},
 };
 
-/// Longest path of a data directory, in bytes: `/run/node.sock` below it has to fit into the 108 bytes of a socket's
+use reef_sandbox::ids::HUB_HOST_UID;
+
+/// Longest path of a data directory, in bytes: `/ctl/node.sock` below it has to fit into the 108 bytes of a socket's
 /// address, its end included (unix(7)).
-const ROOT_BYTES_MAX: usize = 108 - 1 - "/run/node.sock".len();
+const ROOT_BYTES_MAX: usize = 108 - 1 - "/ctl/node.sock".len();
+
+/// The group is the hub's where root starts it; everybody else is stopped at the data directory already.
+const PASSED_THROUGH: u32 = 0o710;
+/// Held by `reef up`; directly in the data directory, which the hub cannot write.
+pub(crate) const UP_LOCK: &str = "up.lock";
 
 /// The data directory and its parts.
 #[derive(Debug, Clone)]
@@ -18,8 +27,10 @@ pub(crate) struct Paths {
     pub(crate) hub: PathBuf,
     /// Versions and instances: the node's alone.
     pub(crate) node: PathBuf,
-    /// Sockets.
+    /// The hub's socket and address: the hub's alone, because whoever may write here chooses what is at these names.
     pub(crate) run: PathBuf,
+    /// The node's socket: made by the node, and only passed through by the hub.
+    pub(crate) ctl: PathBuf,
     pub(crate) logs: PathBuf,
 }
 
@@ -38,14 +49,25 @@ impl Paths {
             hub: root.join("hub"),
             node: root.join("node"),
             run: root.join("run"),
+            ctl: root.join("ctl"),
             logs: root.join("logs"),
             root,
         };
-        for dir in [&paths.root, &paths.hub, &paths.node, &paths.run, &paths.logs] {
+        for dir in [&paths.root, &paths.hub, &paths.node, &paths.run, &paths.ctl, &paths.logs] {
             private(dir)?;
-            fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
+            let mode = if *dir == paths.ctl { PASSED_THROUGH } else { 0o700 };
+            fs::set_permissions(dir, fs::Permissions::from_mode(mode))?;
         }
         Ok(paths)
+    }
+
+    /// Where root starts Reef: gives the hub's folders to the hub's user, with all that an earlier version left there, and
+    /// lets that user reach the node's socket.
+    pub(crate) fn give_to_hub(&self) -> io::Result<()> {
+        for dir in [&self.hub, &self.run] {
+            give::folder(dir, HUB_HOST_UID)?;
+        }
+        chown(&self.ctl, None, Some(HUB_HOST_UID))
     }
 
     /// Where the command line finds the hub.
@@ -55,7 +77,7 @@ impl Paths {
 
     /// Where the hub finds the node.
     pub(crate) fn node_socket(&self) -> PathBuf {
-        self.run.join("node.sock")
+        self.ctl.join("node.sock")
     }
 
     /// The address that the hub listens at, for whoever let it choose the port.
@@ -65,6 +87,6 @@ impl Paths {
 
     /// Held by `reef up` as long as it runs; holds its process id.
     pub(crate) fn up_lock(&self) -> PathBuf {
-        self.run.join("up.lock")
+        self.root.join(UP_LOCK)
     }
 }

@@ -12,13 +12,17 @@ use std::{
 
 use anyhow::{Context, bail};
 
+use rustix::fs::OFlags;
+
 use super::UpArgs;
-use crate::paths::Paths;
+use crate::paths::{Paths, UP_LOCK};
 
 /// How long the hub may take to come up.
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// How long it may take to go: its drain and the node's.
 const STOP_LIMIT: Duration = Duration::from_secs(90);
+/// The longest address with its port is an IPv6 one with a scope.
+const ADDRESS_BYTES_MAX: u64 = 64;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Starts another `reef up` without a terminal, and waits until its hub answers.
@@ -49,8 +53,7 @@ pub(super) fn start(paths: &Paths, args: &UpArgs) -> anyhow::Result<()> {
         }
         pause();
     }
-    let listen =
-        std::fs::read_to_string(paths.address()).ok().and_then(|text| text.parse().ok()).unwrap_or(args.hub.listen);
+    let listen = address(paths).unwrap_or(args.hub.listen);
     say(&format!("Reef runs in the background at http://{listen}; its log is {}", log_path.display()));
     if args.open {
         open_page(listen);
@@ -58,9 +61,18 @@ pub(super) fn start(paths: &Paths, args: &UpArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the hub wrote down. The folder is the hub's, so that nothing but a short, plain file is read.
+fn address(paths: &Paths) -> Option<SocketAddr> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(paths.address()).ok()?;
+    let mut text = String::new();
+    file.take(ADDRESS_BYTES_MAX).read_to_string(&mut text).ok()?;
+    text.parse().ok()
+}
+
 /// Stops the `reef up` of this data directory and waits until it is gone.
 pub(crate) fn down(data_dir: &Path) -> anyhow::Result<()> {
-    let path = data_dir.join("run").join("up.lock");
+    let path = data_dir.join(UP_LOCK);
     let Ok(mut file) = File::open(&path) else { bail!("Reef does not run for {}", data_dir.display()) };
     if file.try_lock_shared().is_ok() {
         bail!("Reef does not run for {}", data_dir.display());
