@@ -1,14 +1,19 @@
 //! Writing a workload's files into folders that an agent owns: whatever it has planted there, nothing outside of them is
-//! touched.
+//! touched, and nothing of it keeps the files from being written.
 
 use std::{
-    fs::File,
+    ffi::OsStr,
+    fs::{self, File},
     io::{self, Write},
-    os::fd::{AsFd, OwnedFd},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::PermissionsExt,
+    },
     path::{Component, Path},
 };
 
 use reef_driver::{DriverError, Reason, WorkloadFile};
+use reef_types::JobId;
 use rustix::{
     fs::{AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Uid, openat2},
     io::Errno,
@@ -18,6 +23,8 @@ use crate::layout::{DATA, InstanceDir};
 
 /// What a file is called until it is complete.
 const TEMPORARY: &str = ".reef-new";
+/// Between the old name and a random part, in the name of what was in the way.
+const ASIDE: &str = ".reef-aside-";
 /// Names are resolved below the folder that was opened, through no link, and on the same file system.
 const RESOLVE: ResolveFlags = ResolveFlags::BENEATH
     .union(ResolveFlags::NO_SYMLINKS)
@@ -48,6 +55,10 @@ fn locate(path: &str) -> Result<(&'static str, &Path), DriverError> {
 }
 
 fn write_one(folder: &Path, relative: &Path, file: &WorkloadFile, owner: Option<u32>) -> io::Result<()> {
+    if owner.is_none() {
+        // An agent of the same user may have closed it. The folder it is in is not the agent's, so this follows no link.
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    }
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut dir = rustix::fs::openat(CWD, folder, flags, Mode::empty())?;
     for part in relative.parent().into_iter().flat_map(Path::components) {
@@ -57,7 +68,7 @@ fn write_one(folder: &Path, relative: &Path, file: &WorkloadFile, owner: Option<
     if !file.overwrite && exists(&dir, name)? {
         return Ok(());
     }
-    remove(&dir, TEMPORARY)?;
+    remove(&dir, TEMPORARY.as_ref())?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(&dir, TEMPORARY, flags, Mode::from_raw_mode(0o600))?;
     own(&fd, owner)?;
@@ -65,31 +76,49 @@ fn write_one(folder: &Path, relative: &Path, file: &WorkloadFile, owner: Option<
     out.write_all(file.content.as_bytes())?;
     out.sync_all()?;
     // Replaces a link instead of following it.
-    rustix::fs::renameat(&dir, TEMPORARY, &dir, name).inspect_err(|_| {
-        let _ = remove(&dir, TEMPORARY);
-    })?;
-    Ok(())
+    let put = || rustix::fs::renameat(&dir, TEMPORARY, &dir, name);
+    let done = match put() {
+        Err(Errno::ISDIR) => set_aside(&dir, name).and_then(|()| Ok(put()?)),
+        result => result.map_err(io::Error::from),
+    };
+    done.inspect_err(|_| {
+        let _ = remove(&dir, TEMPORARY.as_ref());
+    })
 }
 
-fn enter(dir: &OwnedFd, name: &std::ffi::OsStr, owner: Option<u32>) -> io::Result<OwnedFd> {
+fn enter(dir: &OwnedFd, name: &OsStr, owner: Option<u32>) -> io::Result<OwnedFd> {
+    match enter_as_it_is(dir, name, owner) {
+        // A file, a link, or a folder that is closed to its own user.
+        Err(Errno::NOTDIR | Errno::LOOP | Errno::ACCESS) => {
+            set_aside(dir, name)?;
+            Ok(enter_as_it_is(dir, name, owner)?)
+        }
+        result => Ok(result?),
+    }
+}
+
+fn enter_as_it_is(dir: &OwnedFd, name: &OsStr, owner: Option<u32>) -> rustix::io::Result<OwnedFd> {
     let made = match rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(0o700)) {
         Ok(()) => true,
         Err(Errno::EXIST) => false,
-        Err(err) => return Err(err.into()),
+        Err(err) => return Err(err),
     };
     let fd = openat2(dir, name, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty(), RESOLVE)?;
     if made {
         own(&fd, owner)?;
+    } else if owner.is_none() {
+        // As above, for whoever may still read it but not write.
+        rustix::fs::fchmod(&fd, Mode::from_raw_mode(0o700))?;
     }
     Ok(fd)
 }
 
-fn own(fd: impl AsFd, owner: Option<u32>) -> io::Result<()> {
+fn own(fd: impl AsFd, owner: Option<u32>) -> rustix::io::Result<()> {
     let Some(owner) = owner else { return Ok(()) };
-    Ok(rustix::fs::fchown(fd, Some(Uid::from_raw(owner)), Some(Gid::from_raw(owner)))?)
+    rustix::fs::fchown(fd, Some(Uid::from_raw(owner)), Some(Gid::from_raw(owner)))
 }
 
-fn exists(dir: &OwnedFd, name: &std::ffi::OsStr) -> io::Result<bool> {
+fn exists(dir: &OwnedFd, name: &OsStr) -> io::Result<bool> {
     match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(_) => Ok(true),
         Err(Errno::NOENT) => Ok(false),
@@ -97,19 +126,28 @@ fn exists(dir: &OwnedFd, name: &std::ffi::OsStr) -> io::Result<bool> {
     }
 }
 
-fn remove(dir: &OwnedFd, name: &str) -> io::Result<()> {
+fn remove(dir: &OwnedFd, name: &OsStr) -> io::Result<()> {
     match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(Errno::ISDIR) => set_aside(dir, name),
         Err(err) => Err(err.into()),
     }
 }
 
+/// Gives another name to what the agent put in the way; it may be of value to somebody. An empty folder just goes.
+fn set_aside(dir: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    if rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR).is_ok() {
+        return Ok(());
+    }
+    // Not to be guessed, so that the new name cannot be taken in advance.
+    let mut aside = name.to_owned();
+    aside.push(format!("{ASIDE}{}", JobId::new()));
+    Ok(rustix::fs::renameat(dir, name, dir, &aside)?)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{
-        fs,
-        os::unix::fs::{PermissionsExt, symlink},
-    };
+    use std::os::unix::fs::symlink;
 
     use super::*;
 
@@ -159,9 +197,53 @@ mod tests {
 
         write(&dir, &[file("/reef/state/file", true)]).unwrap();
         assert_eq!(fs::read_to_string(root.path().join("state/file")).unwrap(), "new");
-        write(&dir, &[file("/reef/state/dir/victim", true)]).unwrap_err();
+        write(&dir, &[file("/reef/state/dir/victim", true)]).unwrap();
+        assert_eq!(fs::read_to_string(root.path().join("state/dir/victim")).unwrap(), "new");
         assert_eq!(fs::read_to_string(&victim).unwrap(), "old");
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn nothing_that_is_planted_keeps_a_file_from_being_written() {
+        let plants: [(&str, fn(&Path)); 6] = [
+            ("folder", |path| fs::create_dir(path).unwrap()),
+            ("folder with something in it", |path| fs::create_dir_all(path.join("a/b")).unwrap()),
+            ("link", |path| symlink("/etc/passwd", path).unwrap()),
+            ("link to nothing", |path| symlink("nothing", path).unwrap()),
+            ("fifo", |path| rustix::fs::mkfifoat(CWD, path, Mode::from_raw_mode(0o600)).unwrap()),
+            ("closed folder", |path| {
+                fs::create_dir(path).unwrap();
+                fs::write(path.join("kept"), "").unwrap();
+                fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+            }),
+        ];
+        for (what, plant) in plants {
+            for place in ["state/reef/start.mjs", "state/reef/.reef-new", "state/reef"] {
+                let (root, dir) = instance();
+                let target = root.path().join("state/reef/start.mjs");
+                let planted = root.path().join(place);
+                fs::create_dir_all(planted.parent().unwrap()).unwrap();
+                plant(&planted);
+                for _ in 0..2 {
+                    write(&dir, &[file("/reef/state/reef/start.mjs", true)])
+                        .unwrap_or_else(|err| panic!("{what} at {place}: {err}"));
+                    assert_eq!(fs::read_to_string(&target).unwrap(), "new", "{what} at {place}");
+                    assert!(fs::symlink_metadata(&target).unwrap().is_file(), "{what} at {place}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_in_the_way_of_a_file_is_kept_beside_it() {
+        let (root, dir) = instance();
+        fs::create_dir_all(root.path().join("state/file/inner")).unwrap();
+        write(&dir, &[file("/reef/state/file", true)]).unwrap();
+        let names = fs::read_dir(root.path().join("state")).unwrap().map(|entry| entry.unwrap().file_name());
+        let aside: Vec<_> = names.filter(|name| name != "file").collect();
+        let [aside] = aside.as_slice() else { panic!("{aside:?}") };
+        assert!(aside.to_string_lossy().starts_with("file.reef-aside-"), "{aside:?}");
+        assert!(root.path().join("state").join(aside).join("inner").is_dir());
     }
 
     #[test]
