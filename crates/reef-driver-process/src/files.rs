@@ -205,7 +205,8 @@ mod tests {
 
     #[test]
     fn nothing_that_is_planted_keeps_a_file_from_being_written() {
-        let plants: [(&str, fn(&Path)); 6] = [
+        type Plant = fn(&Path);
+        let plants: [(&str, Plant); 6] = [
             ("folder", |path| fs::create_dir(path).unwrap()),
             ("folder with something in it", |path| fs::create_dir_all(path.join("a/b")).unwrap()),
             ("link", |path| symlink("/etc/passwd", path).unwrap()),
@@ -214,7 +215,7 @@ mod tests {
             ("closed folder", |path| {
                 fs::create_dir(path).unwrap();
                 fs::write(path.join("kept"), "").unwrap();
-                fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+                fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
             }),
         ];
         for (what, plant) in plants {
