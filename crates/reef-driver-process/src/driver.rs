@@ -31,7 +31,7 @@ use look::Look;
 /// The name in `spec.driver`.
 const KIND: &str = "process";
 /// What is reported when even the probe does not run.
-const LIMITS: [&str; 7] = ["memory", "cpu", "pids", "filesystem", "network", "syscalls", "identity"];
+const LIMITS: [&str; 8] = ["memory", "cpu", "pids", "filesystem", "disk", "network", "syscalls", "identity"];
 /// Between SIGTERM and SIGKILL when an instance is removed.
 const DESTROY_GRACE_MS: u64 = 5_000;
 /// How long the kernel may take to clear away killed processes.

@@ -115,7 +115,7 @@ impl Cgroup {
             enable(&base.dir, controller)?;
             enable(&base.dir.join(PARENT), controller)?;
         }
-        let dir = make(&base.dir, name).map_err(|err| format!("the cgroup cannot be made: {err}"))?;
+        let dir = make(&base.dir, name).map_err(|err| not_made(&err))?;
         let place = Place { version: base.version, dir };
         apply(&place, controller, limits).map_err(|err| format!("the limit cannot be set: {err}"))?;
         let version = place.version;
@@ -224,9 +224,22 @@ fn make(base: &Path, name: &str) -> io::Result<PathBuf> {
     Ok(dir)
 }
 
+/// Says what helps, where something does: an ordinary user may make cgroups only where the system lets them.
+fn not_made(err: &io::Error) -> String {
+    let help = match err.kind() {
+        io::ErrorKind::PermissionDenied => format!(
+            "; start Reef where a cgroup is delegated to you, for example by `systemd-run --user -p Delegate=yes -p \
+             DelegateSubgroup={} reef up`",
+            find::SUPERVISOR,
+        ),
+        _ => String::new(),
+    };
+    format!("the cgroup cannot be made: {err}{help}")
+}
+
 /// Hands a version 2 controller down to the children of `dir`.
 fn enable(dir: &Path, controller: Controller) -> Result<(), String> {
-    fs::create_dir_all(dir).map_err(|err| format!("the cgroup cannot be made: {err}"))?;
+    fs::create_dir_all(dir).map_err(|err| not_made(&err))?;
     let file = dir.join("cgroup.subtree_control");
     let enabled = fs::read_to_string(&file).unwrap_or_default();
     if enabled.split_ascii_whitespace().any(|word| word == controller.as_str()) {

@@ -165,6 +165,7 @@ impl Sandbox {
             Err(reason) => format!("without Landlock: {reason}"),
         };
         add("filesystem", true, format!("mount namespace with a root of its own, {second}"));
+        add("disk", false, "no quota for an instance's folders in this version".to_owned());
         if kind == Kind::Task {
             add("network", false, "a task uses the host's network".to_owned());
         } else {

@@ -24,7 +24,7 @@ async fn the_fingerprint_says_what_an_instance_then_gets() {
     assert!(fingerprint.capabilities.doors);
     let mut names: Vec<_> = fingerprint.capabilities.limits.iter().map(|e| e.limit.as_str()).collect();
     names.sort_unstable();
-    assert_eq!(names, ["cpu", "filesystem", "identity", "memory", "network", "pids", "syscalls"]);
+    assert_eq!(names, ["cpu", "disk", "filesystem", "identity", "memory", "network", "pids", "syscalls"]);
     let id = fixture.start("exec sleep 1000").await;
     let observed = fixture.driver.observe(id).await.unwrap();
     let flags = |limits: &[Enforcement]| {
@@ -36,6 +36,7 @@ async fn the_fingerprint_says_what_an_instance_then_gets() {
     for limit in ["filesystem", "network", "syscalls", "identity"] {
         assert!(enforced(&fixture, id, limit).await, "{limit} is a condition of starting");
     }
+    assert!(!enforced(&fixture, id, "disk").await, "there is no quota");
     assert_eq!(observed.usage.is_some(), enforced(&fixture, id, "memory").await);
     fixture.clean().await;
 }

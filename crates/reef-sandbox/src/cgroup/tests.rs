@@ -63,3 +63,11 @@ fn a_limit_that_does_not_hold_has_a_reason() {
     assert_eq!(cgroup.usage(), None);
     cgroup.remove().unwrap();
 }
+
+#[test]
+fn who_may_make_no_cgroup_is_told_what_helps() {
+    let denied = not_made(&io::Error::from(io::ErrorKind::PermissionDenied));
+    assert!(denied.contains("ermission denied") && denied.contains("Delegate=yes"), "{denied}");
+    let other = not_made(&io::Error::from(io::ErrorKind::ReadOnlyFilesystem));
+    assert!(!other.contains("Delegate"), "{other}");
+}
