@@ -565,6 +565,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Figures for monitoring. Needs the right to read the system; scrape it with an API token of the scope `read`. */
+        get: operations["metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -597,6 +614,33 @@ export interface components {
          * @enum {string}
          */
         Availability: "ready" | "initializing" | "unreachable" | "stopped";
+        /** @description One entry of a conversation. An item with a known `id` replaces the earlier one. */
+        ChatItem: {
+            /** Format: date-time */
+            at?: string | null;
+            /** @description Unique within the session and stable across reloads. */
+            id: string;
+            role: components["schemas"]["ChatRole"];
+            /** @description True while more text may follow. */
+            streaming: boolean;
+            /** @description All of the text so far, not a delta. */
+            text: string;
+            /** @description The tool's name, for `role: tool`. */
+            tool?: string | null;
+        };
+        /**
+         * @description Who or what an item comes from.
+         * @enum {string}
+         */
+        ChatRole: "user" | "assistant" | "thinking" | "tool" | "error" | "system";
+        /** @description The state of the turn that a session is working on. */
+        ChatRun: {
+            id: string;
+            /** @description For people, when there is something to say (why it failed, which retry it is). */
+            message?: string | null;
+            /** @description `queued`, `preparing`, `thinking`, `answering`, `retrying`, then `done`, `failed` or `aborted`. */
+            phase: string;
+        };
         /** @description A message to an agent. */
         ChatSend: {
             text: string;
@@ -972,6 +1016,8 @@ export interface components {
             checks: components["schemas"]["Check"][];
             /** @description Which limits hold for instances of this machine. */
             limits: components["schemas"]["Enforcement"][];
+            /** @description Where the page is. */
+            url: string;
             version: string;
         };
         /** @description A new token. */
@@ -2168,6 +2214,33 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Healthcheck"];
+                };
+            };
+        };
+    };
+    metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/openmetrics-text": string;
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
         };
