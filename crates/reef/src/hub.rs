@@ -11,7 +11,12 @@ use reef_types::Enforcement;
 use secrecy::ExposeSecret;
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::{descriptors, logging, paths::Paths, signals, tls};
+use crate::{
+    descriptors, logging,
+    paths::Paths,
+    signals::{self, Supervisor},
+    tls,
+};
 
 /// How long the node may take to come up.
 const NODE_WAIT: Duration = Duration::from_secs(20);
@@ -19,6 +24,8 @@ const NODE_WAIT: Duration = Duration::from_secs(20);
 /// What `reef up` tells its hub.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct HubArgs {
+    #[command(flatten)]
+    pub(crate) supervisor: Supervisor,
     /// Address to listen at
     #[arg(long, env = "REEF_LISTEN", default_value = "127.0.0.1:7700", value_name = "ADDR")]
     pub(crate) listen: SocketAddr,
@@ -29,7 +36,7 @@ pub(crate) struct HubArgs {
 
 /// Runs until it is told to stop.
 pub(crate) fn run(data_dir: &Path, args: &HubArgs) -> anyhow::Result<()> {
-    signals::stop_with_parent()?;
+    args.supervisor.stop_together()?;
     logging::init();
     descriptors::raise_limit();
     check_listen(args.listen)?;
@@ -41,7 +48,7 @@ pub(crate) fn run(data_dir: &Path, args: &HubArgs) -> anyhow::Result<()> {
     let walls = reef_sandbox::confine_hub(&[paths.hub.clone(), paths.run.clone()], std::slice::from_ref(&paths.ctl))
         .context("the hub cannot give up its rights")?;
     // A change of identity forgets it.
-    signals::stop_with_parent()?;
+    args.supervisor.stop_together()?;
     report(&walls);
     tls::init();
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -37,7 +37,7 @@ enum Command {
     Hub(hub::HubArgs),
     /// The node alone; `reef up` starts it
     #[command(name = "__node", hide = true)]
-    Node,
+    Node(signals::Supervisor),
 }
 
 /// The name under which the node executes this program as an instance's shim.
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
         Command::Up(args) => data_dir(&globals).and_then(|dir| up::run(&dir, &args)),
         Command::Down => data_dir(&globals).and_then(|dir| up::down(&dir)),
         Command::Hub(args) => data_dir(&globals).and_then(|dir| hub::run(&dir, &args)),
-        Command::Node => data_dir(&globals).and_then(|dir| node::run(&dir)),
+        Command::Node(supervisor) => data_dir(&globals).and_then(|dir| node::run(&dir, supervisor)),
     };
     match server {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,11 +8,16 @@ use reef_node::{NodeConfig, Server};
 use reef_openclaw::install::OpenClawInstaller;
 use reef_sandbox::ids::HUB_HOST_UID;
 
-use crate::{descriptors, logging, paths::Paths, signals, tls};
+use crate::{
+    descriptors, logging,
+    paths::Paths,
+    signals::{self, Supervisor},
+    tls,
+};
 
 /// Runs until it is told to stop. Instances stay.
-pub(crate) fn run(data_dir: &Path) -> anyhow::Result<()> {
-    signals::stop_with_parent()?;
+pub(crate) fn run(data_dir: &Path, supervisor: Supervisor) -> anyhow::Result<()> {
+    supervisor.stop_together()?;
     logging::init();
     descriptors::raise_limit();
     tls::init();

@@ -18,13 +18,26 @@ pub(crate) fn stop_token() -> std::io::Result<CancellationToken> {
     Ok(token)
 }
 
-/// Asks the kernel to send SIGTERM when the parent dies, so that a killed `reef up` leaves no server behind that nobody
-/// watches. Instances are not concerned: they are nobody's children here.
-pub(crate) fn stop_with_parent() -> std::io::Result<()> {
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
-    // The parent may have died before the call: then nobody sends the signal.
-    if rustix::process::getppid() == Some(rustix::process::Pid::INIT) {
-        return Err(std::io::Error::other("the parent process is gone"));
+/// Who started a server.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Supervisor {
+    /// Process id of the `reef up` that watches over this server
+    #[arg(long = "supervisor", value_name = "PID", hide = true)]
+    pid: Option<i32>,
+}
+
+impl Supervisor {
+    /// Asks the kernel to send SIGTERM when the parent dies, so that a killed `reef up` leaves no server behind that
+    /// nobody watches. Instances are not concerned: they are nobody's children here.
+    ///
+    /// # Errors
+    /// When the supervisor died before this call: then nobody would send the signal.
+    pub(crate) fn stop_together(self) -> std::io::Result<()> {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+        let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
+        if self.pid.is_some() && parent != self.pid {
+            return Err(std::io::Error::other("the supervisor is gone"));
+        }
+        Ok(())
     }
-    Ok(())
 }

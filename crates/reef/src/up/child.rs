@@ -61,6 +61,7 @@ impl Child {
         let program = PathBuf::from("/proc/self/exe");
         let process = Command::new(program)
             .args(&self.args)
+            .args(["--supervisor", &std::process::id().to_string()])
             .stdin(std::process::Stdio::null())
             // Ctrl-C in a terminal goes to the whole group: the servers shall hear of it from here, in the right order.
             .process_group(0)
