@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, UnixListener};
 use crate::{
     descriptors, logging,
     paths::Paths,
+    runtime,
     signals::{self, Supervisor},
     tls,
 };
@@ -51,12 +52,7 @@ pub(crate) fn run(data_dir: &Path, args: &HubArgs) -> anyhow::Result<()> {
     args.supervisor.stop_together()?;
     report(&walls);
     tls::init();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .max_blocking_threads(16)
-        .enable_all()
-        .build()
-        .context("the hub cannot start its threads")?;
+    let runtime = runtime::server().context("the hub cannot start its threads")?;
     runtime.block_on(serve(paths, args))
 }
 

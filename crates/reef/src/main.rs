@@ -7,6 +7,7 @@ mod hub;
 mod logging;
 mod node;
 mod paths;
+mod runtime;
 mod signals;
 mod tls;
 mod up;

@@ -11,6 +11,7 @@ use reef_sandbox::ids::HUB_HOST_UID;
 use crate::{
     descriptors, logging,
     paths::Paths,
+    runtime,
     signals::{self, Supervisor},
     tls,
 };
@@ -22,12 +23,7 @@ pub(crate) fn run(data_dir: &Path, supervisor: Supervisor) -> anyhow::Result<()>
     descriptors::raise_limit();
     tls::init();
     let paths = Paths::create(data_dir).context("the data directory cannot be used")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .max_blocking_threads(16)
-        .enable_all()
-        .build()
-        .context("the node cannot start its threads")?;
+    let runtime = runtime::server().context("the node cannot start its threads")?;
     runtime.block_on(serve(paths))
 }
 
