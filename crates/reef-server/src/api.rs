@@ -16,7 +16,7 @@ mod system;
 mod token;
 mod ws;
 
-use axum::{Router, extract::DefaultBodyLimit};
+use axum::Router;
 use serde::Serialize;
 use utoipa::{
     OpenApi, ToSchema,
@@ -25,7 +25,7 @@ use utoipa::{
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    http::extract::{BODY_BYTES_MAX, method_not_allowed, not_found},
+    http::extract::{method_not_allowed, not_found},
     hub::Hub,
     ui,
 };
@@ -105,6 +105,5 @@ pub(crate) fn router(hub: &Hub) -> Router {
         .route("/ws", axum::routing::any(not_found))
         .fallback(ui::serve)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(hub.clone())
 }
